@@ -1,0 +1,50 @@
+# `make demo` and `make test` need Python 3.11 or 3.12 and make; everything else they install into .venv.
+
+PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+
+.PHONY: help install test test-fast lint check format demo clean
+
+help:
+	@echo "make demo      two sample shops, trained and served on 127.0.0.1:$(PORT); ONESHOT=1 stops when it has shown them"
+	@echo "make test      the whole test suite"
+	@echo "make test-fast the part of it that trains nothing"
+	@echo "make lint      formatting, style, types and import rules"
+	@echo "make check     lint, then test"
+	@echo "make format    format the code"
+	@echo "make clean     remove what the others made"
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed and was not found; name one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,training,dev]'
+	@touch $@
+
+test: install
+	$(BIN)/python -m pytest
+
+test-fast: install
+	$(BIN)/python -m pytest -m 'not training'
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+demo: install
+	PORT=$(PORT) ONESHOT=$(ONESHOT) $(BIN)/python -m training.demo
+
+clean:
+	rm -rf $(VENV) demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,83 @@
+"""What an artifact says of itself. Dimensions are written here and nowhere else; unknown keys are refused."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+DomainName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Size = Annotated[int, Field(ge=1, le=1 << 20)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(_Strict):
+    """One file of an artifact, as it must be found."""
+
+    sha256: Sha256
+    bytes: int = Field(ge=0)
+
+
+class _Manifest(_Strict):
+    format_version: Literal[1] = 1
+    files: dict[FileName, FileEntry] = Field(default_factory=dict, max_length=16)
+    made_with: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class TextEncoderManifest(_Manifest):
+    """``model.onnx``: token ids int64 [batch, tokens], no padding ─► text vectors float32 [batch, text_dim]."""
+
+    kind: Literal["text-encoder"] = "text-encoder"
+    name: str
+    pooling: Literal["mean", "cls"]
+    normalize: bool
+    max_tokens: Size
+    text_dim: Size
+
+
+class TransformerArchitecture(_Strict):
+    """The network of VQ-Rec; source: arXiv 2210.12316, and SASRec (arXiv 1808.09781) before it."""
+
+    type: Literal["transformer"] = "transformer"
+    layers: int = Field(default=2, ge=1, le=64)
+    heads: int = Field(default=2, ge=1, le=64)
+    inner: Size = 256
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+
+
+class BackboneManifest(_Manifest):
+    """``network.onnx``: vectors float32 [batch, time, width], lengths int64 [batch] ─► float32 [batch, width]."""
+
+    kind: Literal["backbone"] = "backbone"
+    architecture: TransformerArchitecture
+    width: Size
+    max_history: Size
+    similarity: Literal["cosine"] = "cosine"
+    temperature: float = Field(gt=0)
+    text_encoder: Sha256
+    text_dim: Size
+
+
+class LayoutManifest(_Strict):
+    num_codebooks: int
+    codebook_size: int
+
+
+class AdapterManifest(_Manifest):
+    """``adapter.safetensors``: rotation, centroids, table; ``popularity.json``: item id and training interactions."""
+
+    kind: Literal["adapter"] = "adapter"
+    domain: DomainName
+    layout: LayoutManifest
+    text_dim: Size
+    width: Size
+    backbone: Sha256
+    text_encoder: Sha256
+    quantizer: Sha256
+    metrics: dict[str, dict[str, FiniteFloat]] = Field(default_factory=dict)
+
+
+Manifest = Annotated[TextEncoderManifest | BackboneManifest | AdapterManifest, Field(discriminator="kind")]

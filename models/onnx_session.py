@@ -1,0 +1,32 @@
+"""How this project runs ONNX graphs: one way for the text encoder and the network, in training and in the service."""
+
+import onnxruntime as ort
+
+from models.errors import InvalidArtifactError
+
+
+def open_session(graph: bytes, threads: int) -> ort.InferenceSession:
+    """An ONNX Runtime session on the CPU.
+
+    Idle threads do not spin, since they would take the processor from the event loop. Memory patterns are off: they are
+    planned and kept for every new input shape, and histories and texts come in many.
+
+    Args:
+        graph: the serialised ONNX model, without external data.
+        threads: intra-op threads.
+
+    Raises:
+        InvalidArtifactError: if ONNX Runtime refuses the graph.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated types, all of which mean this
+        raise InvalidArtifactError(f"the ONNX graph cannot be loaded: {error}") from error

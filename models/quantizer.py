@@ -1,0 +1,108 @@
+"""Text vectors ─► codes: an orthonormal rotation, then the nearest centroid in each codebook (OPQ).
+
+Source: Ge, He, Ke, Sun, "Optimized Product Quantization", TPAMI 2014. Training lives in ``training.quantize``; what
+encodes an item offline is this very code, and it is what encodes it on ingest.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from models.codes import CodeLayout, Codes
+from models.errors import InvalidCodesError
+
+_BLOCK = 256  # vectors encoded at a time: bounds the distances held to D * 256 * K float64
+
+
+@dataclass(frozen=True, eq=False)
+class Quantizer:
+    """A trained product quantiser.
+
+    Args:
+        layout: D codebooks of K centroids.
+        rotation: float32 [text_dim, D * sub], orthonormal (rows, where D does not divide text_dim).
+        centroids: float32 [D, K, sub].
+
+    Raises:
+        InvalidCodesError: if the shapes do not agree or a value is not finite.
+    """
+
+    layout: CodeLayout
+    rotation: npt.NDArray[np.float32]
+    centroids: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        books, size = self.layout.num_codebooks, self.layout.codebook_size
+        if self.centroids.ndim != 3 or self.centroids.shape[:2] != (books, size):
+            raise InvalidCodesError(
+                f"centroids are {list(self.centroids.shape)}, the layout asks for [{books}, {size}, sub]"
+            )
+        if self.rotation.ndim != 2 or self.rotation.shape[1] != books * self.centroids.shape[2]:
+            raise InvalidCodesError(
+                f"rotation {list(self.rotation.shape)} does not lead to centroids {list(self.centroids.shape)}"
+            )
+        if not (np.isfinite(self.rotation).all() and np.isfinite(self.centroids).all()):
+            raise InvalidCodesError("the quantiser holds values that are not finite")
+
+    @property
+    def text_dim(self) -> int:
+        return int(self.rotation.shape[0])
+
+    @cached_property
+    def sha256(self) -> str:
+        """What stored codes are labelled with: codes of another quantiser mean nothing under this one."""
+        digest = hashlib.sha256(f"{self.layout.num_codebooks}x{self.layout.codebook_size}:".encode())
+        digest.update(np.ascontiguousarray(self.rotation).tobytes())
+        digest.update(np.ascontiguousarray(self.centroids).tobytes())
+        return digest.hexdigest()
+
+    def encode(self, text_vectors: npt.NDArray[np.float16]) -> Codes:
+        """Codes [n, D] of text vectors float16 [n, text_dim].
+
+        Distances are taken in float64, so that the order of a sum, which differs with the size of a batch, does not
+        decide between two centroids: an item gets the same code alone and among a million others.
+
+        Raises:
+            InvalidCodesError: if the vectors have another shape or are not finite.
+        """
+        if text_vectors.ndim != 2 or text_vectors.shape[1] != self.text_dim:
+            raise InvalidCodesError(f"expected text vectors [n, {self.text_dim}], got {list(text_vectors.shape)}")
+        if not np.isfinite(text_vectors).all():
+            raise InvalidCodesError("a text vector is not finite")
+        codes: Codes = np.empty((len(text_vectors), self.layout.num_codebooks), dtype=self.layout.dtype)
+        for start in range(0, len(text_vectors), _BLOCK):
+            codes[start : start + _BLOCK] = self._encode_block(text_vectors[start : start + _BLOCK])
+        return codes
+
+    def _encode_block(self, text_vectors: npt.NDArray[np.float16]) -> npt.NDArray[np.int64]:
+        books, _, sub = self.centroids.shape
+        rotated = text_vectors.astype(np.float64) @ self._rotation64  # [n, D * sub]
+        parts = rotated.reshape(-1, books, sub).transpose(1, 0, 2)  # [D, n, sub]
+        # |x - c|² without |x|², which is the same for every centroid
+        distances = self._half_norms[:, None, :] - np.matmul(parts, self._centroids64.transpose(0, 2, 1))  # [D, n, K]
+        return np.asarray(distances.argmin(axis=2).T)  # [n, D]
+
+    def centroids_in_text_space(self) -> npt.NDArray[np.float32]:
+        """Each centroid rotated back, times D: float32 [D * K, text_dim], in the order of table rows.
+
+        By the factor D, the mean over the rows of a code is the text vector that the code stands for.
+        """
+        books, size, sub = self.centroids.shape
+        blocks = self.rotation.T.reshape(books, sub, self.text_dim)
+        parts = np.matmul(self.centroids, blocks)  # [D, K, text_dim]
+        return np.asarray(books * parts.reshape(books * size, self.text_dim), dtype=np.float32)
+
+    @cached_property
+    def _rotation64(self) -> npt.NDArray[np.float64]:
+        return self.rotation.astype(np.float64)
+
+    @cached_property
+    def _centroids64(self) -> npt.NDArray[np.float64]:
+        return self.centroids.astype(np.float64)
+
+    @cached_property
+    def _half_norms(self) -> npt.NDArray[np.float64]:
+        return np.asarray((self._centroids64**2).sum(axis=2) / 2)  # [D, K]
