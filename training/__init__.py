@@ -1,0 +1,1 @@
+"""The offline module: one file a stage, from raw data to verified artifacts."""

@@ -1,0 +1,206 @@
+"""The offline commands of ``vqrec``, in pipeline order; a stage, and torch with it, is imported when it is called."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from training.config import TrainingConfig
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_DOMAIN_HELP = "The name it is served under: lower-case letters, digits, - and _."
+
+_data = click.option("--data", required=True, type=_EXISTING_FOLDER, help="Holds items and interactions.")
+_out = click.option("--out", required=True, type=_FOLDER, help="The artifact folder to write into.")
+_seed = click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Fixes all chance."
+)
+
+
+@click.command()
+@click.option("--out", required=True, type=_FOLDER, help="Gets a folder for each shop.")
+@_seed
+def sample(out: Path, seed: int) -> None:
+    """Generate sample data: two small related shops."""
+    from training.sample_data import write_sample  # noqa: PLC0415
+
+    for folder in write_sample(out, seed):
+        click.echo(folder)
+
+
+@click.command()
+@click.option("--format", "kind", required=True, type=click.Choice(["table", "amazon2023", "unisrec"]))
+@click.option("--items", type=_EXISTING_FILE, help="table: the items. amazon2023: the `meta` file.")
+@click.option("--interactions", type=_EXISTING_FILE, help="table: the interactions. amazon2023: the `reviews` file.")
+@click.option("--folder", type=_EXISTING_FOLDER, help="unisrec: the folder of the atomic files.")
+@click.option("--category", help="amazon2023: instead of files, a category by name, downloaded from the hub.")
+@click.option("--out", required=True, type=_FOLDER, help="Gets items.parquet, interactions.parquet and summary.json.")
+@click.option("--min-user", default=5, show_default=True, help="Fewest interactions of a user (k-core); 1 keeps all.")
+@click.option("--min-item", default=5, show_default=True, help="Fewest interactions of an item (k-core); 1 keeps all.")
+@click.option("--deduplicate-pairs", is_flag=True, help="Keep only a user's first interaction with an item.")
+def prepare(kind: Any, out: Path, min_user: int, min_item: int, deduplicate_pairs: bool, **where: Any) -> None:  # noqa: ANN401
+    """Raw data ─► the neutral form: items.parquet and interactions.parquet."""
+    from training.prepare import PrepareConfig  # noqa: PLC0415
+    from training.prepare import prepare as run  # noqa: PLC0415
+    from training.readers import open_source  # noqa: PLC0415
+
+    source = open_source(kind, **where)
+    click.echo(run(PrepareConfig(source, out, min_user, min_item, deduplicate_pairs)))
+
+
+def _training_options(stage: F) -> F:
+    """The options of every stage that trains."""
+    options = [
+        _seed,
+        click.option("--epochs", default=30, show_default=True, type=click.IntRange(1), help="The most epochs."),
+        click.option("--patience", default=3, show_default=True, help="Epochs without a better validation NDCG@10."),
+        click.option("--learning-rate", default=1e-3, show_default=True, type=float),
+        click.option("--codebooks", default=32, show_default=True, help="Indices of an item code."),
+        click.option("--codebook-size", default=256, show_default=True, help="Centroids a codebook, a power of two."),
+    ]
+    for option in reversed(options):
+        stage = option(stage)
+    return stage
+
+
+def _network_options(stage: F) -> F:
+    """The options of a stage that makes a network."""
+    options = [
+        click.option("--text-encoder", default=None, help="A name on the hub or a folder.  [default: MiniLM]"),
+        click.option("--width", default=300, show_default=True, help="Of item and user vectors."),
+        click.option("--layers", default=2, show_default=True, help="Of the Transformer."),
+        click.option("--heads", default=2, show_default=True, help="Of its attention."),
+        click.option("--max-history", default=50, show_default=True, help="The longest history it sees."),
+    ]
+    for option in reversed(options):
+        stage = option(stage)
+    return stage
+
+
+@click.command()
+@_data
+@click.option("--domain", required=True, help=_DOMAIN_HELP)
+@_out
+@_training_options
+@_network_options
+def train(data: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: ANN401
+    """Train a network and a table from scratch, for one shop alone. Prints the adapter's path."""
+    from training.dataset import load_dataset  # noqa: PLC0415
+    from training.train import train as run  # noqa: PLC0415
+
+    trained = run(load_dataset(data), _domain(domain), _store(out), _config(options))
+    click.echo(trained.adapter.path.resolve())
+
+
+@click.command()
+@click.option("--data", "first", multiple=True, required=True, type=_EXISTING_FOLDER, help="A shop's data; repeatable.")
+@click.argument("more", nargs=-1, type=_EXISTING_FOLDER, metavar="[DIR]...")
+@_out
+@_training_options
+@_network_options
+def pretrain(first: tuple[Path, ...], more: tuple[Path, ...], out: Path, **options: Any) -> None:  # noqa: ANN401
+    """Train a network on one or several shops, to be adapted to others. Prints the backbone's path."""
+    from training.dataset import load_dataset  # noqa: PLC0415
+    from training.pretrain import pretrain as run  # noqa: PLC0415
+
+    datasets = {str(path): load_dataset(path) for path in (*first, *more)}
+    click.echo(run(datasets, _store(out), _config(options)).path.resolve())
+
+
+@click.command()
+@_data
+@click.option("--backbone", required=True, type=_EXISTING_FOLDER, help="The backbone artifact.")
+@click.option("--domain", required=True, help=_DOMAIN_HELP)
+@_out
+@_training_options
+def adapt(data: Path, backbone: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: ANN401
+    """Train a table for one shop under a frozen network. Prints the adapter's path."""
+    from training.adapt import adapt as run  # noqa: PLC0415
+    from training.dataset import load_dataset  # noqa: PLC0415
+
+    adapter = run(load_dataset(data), _domain(domain), backbone, _store(out), _config(options))
+    click.echo(adapter.path.resolve())
+
+
+@click.command()
+@_data
+@click.option("--adapter", required=True, type=_EXISTING_FOLDER, help="The adapter, in its artifact folder.")
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the metrics here."
+)
+def evaluate(data: Path, adapter: Path, json_file: Path | None) -> None:
+    """Score the exported artifact: leave-one-out, full catalogue, seen items not removed."""
+    from training.dataset import load_dataset  # noqa: PLC0415
+    from training.evaluate import evaluate as run  # noqa: PLC0415
+
+    evaluation = asdict(run(load_dataset(data), adapter))
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(evaluation, indent=2) + "\n")
+    click.echo(f"{evaluation['users']} users, {evaluation['items']} items, {evaluation['seconds']:.1f} s")
+    for part in ("valid", "test"):
+        click.echo(f"{part:6}" + "  ".join(f"{name} {value:.4f}" for name, value in evaluation[part].items()))
+
+
+@click.command()
+@_data
+@click.option("--domain", required=True, help="The domain that the service serves it under.")
+@click.option("--url", required=True, help="Of the service, such as http://127.0.0.1:8000.")
+@click.option("--api-key", envvar="VQREC_API_KEY", help="With the scope `ingest`.  [env: VQREC_API_KEY]")
+def ingest(data: Path, domain: str, url: str, api_key: str | None) -> None:
+    """Send a catalogue to a running service, in bulk."""
+    from training.dataset import load_items  # noqa: PLC0415
+    from training.ingest import IngestTarget  # noqa: PLC0415
+    from training.ingest import ingest as run  # noqa: PLC0415
+
+    counts = run(load_items(data), IngestTarget(url, domain, api_key))
+    click.echo(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
+
+
+def _config(options: dict[str, Any]) -> "TrainingConfig":
+    from models.codes import CodeLayout  # noqa: PLC0415
+    from models.manifest import TransformerArchitecture  # noqa: PLC0415
+    from training.config import NetworkConfig, TrainingConfig  # noqa: PLC0415
+    from training.loop import FitConfig  # noqa: PLC0415
+
+    fit = FitConfig(
+        max_epochs=options["epochs"],
+        patience=options["patience"],
+        learning_rate=options["learning_rate"],
+        seed=options["seed"],
+    )
+    layout = CodeLayout(options["codebooks"], options["codebook_size"])
+    if "width" not in options:
+        return TrainingConfig(layout=layout, fit=fit)
+    network = NetworkConfig(
+        architecture=TransformerArchitecture(layers=options["layers"], heads=options["heads"]),
+        width=options["width"],
+        max_history=options["max_history"],
+    )
+    text_encoder = {"text_encoder": options["text_encoder"]} if options["text_encoder"] else {}
+    return TrainingConfig(layout=layout, network=network, fit=fit, **text_encoder)
+
+
+def _store(out: Path) -> Any:  # noqa: ANN401 - imported when it is called
+    from models.store import ArtifactStore  # noqa: PLC0415
+
+    return ArtifactStore(out)
+
+
+def _domain(name: str) -> str:
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+    from models.manifest import DomainName  # noqa: PLC0415
+
+    try:
+        return str(TypeAdapter(DomainName).validate_python(name))
+    except ValidationError as error:
+        raise click.BadParameter(f"{name!r} is not a domain name: {_DOMAIN_HELP}") from error

@@ -1,0 +1,35 @@
+"""What a training run is told; the defaults are what the documented figures were reached with."""
+
+from dataclasses import dataclass, field
+
+from models.codes import CodeLayout
+from models.manifest import TransformerArchitecture
+from training.loop import FitConfig
+from training.text_encoder_export import DEFAULT_TEXT_ENCODER
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The network that a run makes."""
+
+    architecture: TransformerArchitecture = field(default_factory=TransformerArchitecture)
+    width: int = 300
+    max_history: int = 50
+    temperature: float = 0.07
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A run of ``train``, ``pretrain`` or ``adapt``.
+
+    Args:
+        layout: of item codes; a small catalogue gets fewer centroids.
+        text_encoder: a name on the hub or a folder; not used where the backbone brings its own.
+        network: not used where the backbone is given.
+        fit: how long and how fast, and the seed of everything.
+    """
+
+    layout: CodeLayout = field(default_factory=CodeLayout)
+    text_encoder: str = DEFAULT_TEXT_ENCODER
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    fit: FitConfig = field(default_factory=FitConfig)

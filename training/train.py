@@ -1,0 +1,60 @@
+"""``vqrec train``: a network and a table from scratch, for one shop alone."""
+
+from dataclasses import dataclass
+
+from models.bundle import Bundle
+from models.cpu import available_cpus
+from models.manifest import AdapterManifest, BackboneManifest
+from models.store import ArtifactStore
+from models.text_encoder import TextEncoder
+from training.adapter_export import export_adapter
+from training.backbone_export import write_backbone
+from training.batches import epoch_batches, number_of_batches, training_sequences
+from training.checkpoint import CheckpointFolder
+from training.config import TrainingConfig
+from training.dataset import Dataset
+from training.loop import Task, fit
+from training.next_item_model import new_model
+from training.progress import say
+from training.shop import open_shop
+from training.text_encoder_export import provide_text_encoder
+
+
+@dataclass(frozen=True)
+class TrainedShop:
+    """What ``train`` wrote."""
+
+    backbone: Bundle[BackboneManifest]
+    adapter: Bundle[AdapterManifest]
+
+
+def train(dataset: Dataset, domain: str, store: ArtifactStore, config: TrainingConfig) -> TrainedShop:
+    """Train for one shop and write its text encoder, backbone and adapter into ``store``.
+
+    Every position of a history is predicted in one pass, by softmax over the items of the training split, cosine and
+    temperature. Training stops when validation NDCG@10 does, and an interrupted run resumes.
+
+    Raises:
+        DataError: if the histories are too short to train on.
+    """
+    encoder = TextEncoder.load(provide_text_encoder(config.text_encoder, store), available_cpus())
+    shop = open_shop(dataset, encoder, store, config.layout, config.fit.seed)
+    model = new_model([shop], config)
+    sequences = training_sequences(shop.split.train, config.network.max_history)
+    task = Task(
+        label=f"training {domain}",
+        model=model,
+        batches=lambda seed: epoch_batches(sequences, seed),
+        batches_per_epoch=number_of_batches(sequences),
+        loss=model.full_softmax,
+        validate=lambda: model.evaluate(0, shop.split.valid)["ndcg@10"],
+    )
+    checkpoints = CheckpointFolder.of_run(store.cache, "train", dataset.fingerprint, encoder.bundle.sha256, config)
+    result = fit(task, config.fit, checkpoints)
+    say(f"training {domain}: best after epoch {result.best_epoch}, validation NDCG@10 {result.best_score:.4f}")
+    model.eval()
+    projection = model.tables.export_projection()
+    backbone = write_backbone(store.backbones, model.network, projection, encoder.bundle, config)
+    adapter = export_adapter(store, domain, model, backbone, config)
+    checkpoints.clear()
+    return TrainedShop(backbone, adapter)
