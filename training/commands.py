@@ -61,7 +61,7 @@ def _training_options(stage: F) -> F:
     options = [
         _seed,
         click.option("--epochs", default=30, show_default=True, type=click.IntRange(1), help="The most epochs."),
-        click.option("--patience", default=3, show_default=True, help="Epochs without a better validation NDCG@10."),
+        click.option("--patience", default=4, show_default=True, help="Epochs without a better validation NDCG@10."),
         click.option("--learning-rate", default=1e-3, show_default=True, type=float),
         click.option("--codebooks", default=32, show_default=True, help="Indices of an item code."),
         click.option("--codebook-size", default=256, show_default=True, help="Centroids a codebook, a power of two."),

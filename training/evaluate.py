@@ -92,10 +92,11 @@ def evaluate(dataset: Dataset, adapter_path: Path, clock: Callable[[], float] = 
         raise DataError("no user has three interactions: there is nothing to evaluate on")
     model = ServedModel.load(adapter_path)
     codes = model.encode_items(dataset.texts)
-    ranker = Ranker.over(codes, model.adapter.table)
+    popularity = np.array([model.adapter.popularity.get(item_id, 0) for item_id in dataset.item_ids], dtype=np.int64)
+    ranker = Ranker.over(codes, model.adapter.table, popularity)
 
     def metrics(targets: Targets) -> dict[str, float]:
-        return ranking_metrics(ranker.ranks(model.user_vectors(targets.histories, codes), targets.items))
+        return ranking_metrics(ranker.ranks(model.user_vectors(targets.histories, codes), targets))
 
     test, valid = metrics(split.test), metrics(split.valid)
     return Evaluation(test, valid, len(split.test), len(dataset.item_ids), clock() - start)

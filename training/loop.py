@@ -22,8 +22,8 @@ class FitConfig:
         seed: fixes the order of batches and the dropout of every epoch, so that a resumed run equals an unbroken one.
     """
 
-    max_epochs: int = 20
-    patience: int = 3
+    max_epochs: int = 30
+    patience: int = 4
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     seed: int = 0

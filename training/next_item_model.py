@@ -87,7 +87,7 @@ class NextItemModel(nn.Module):
         vectors = torch.from_numpy(table.raw(shop.codes))
         blocks = targets.histories.recent_blocks(_USERS_PER_BLOCK, self.network.max_history)
         users = np.concatenate([self._last_users(vectors, block) for block in blocks])
-        return ranking_metrics(Ranker.over(shop.codes, table).ranks(users, targets.items))
+        return ranking_metrics(Ranker.over(shop.codes, table, shop.training_counts).ranks(users, targets))
 
     def _last_users(self, vectors: torch.Tensor, histories: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.float32]:
         items = torch.zeros(len(histories), max(len(history) for history in histories), dtype=torch.int64)

@@ -42,8 +42,13 @@ class Shop:
     @property
     def popularity(self) -> dict[str, int]:
         """Item id ─► interactions in training, for the items that have any."""
-        counts = self.split.train.item_counts(len(self.dataset.item_ids))
+        counts = self.training_counts
         return {self.dataset.item_ids[item]: int(counts[item]) for item in self.trained_items}
+
+    @property
+    def training_counts(self) -> npt.NDArray[np.int64]:
+        """Interactions of each item in training: int64 [items]."""
+        return self.split.train.item_counts(len(self.dataset.item_ids))
 
 
 def open_shop(dataset: Dataset, encoder: TextEncoder, store: ArtifactStore, layout: CodeLayout, seed: int) -> Shop:
