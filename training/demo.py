@@ -41,7 +41,7 @@ def demo(folder: Path, port: int, oneshot: bool) -> None:
             _show(client, shop.name, load_dataset(shop))
         _heading(f"Done in {time.monotonic() - started:.0f} s")
         if not oneshot:
-            click.echo(f"Serving on {client.base_url}, documented at {client.base_url}/docs; Ctrl-C stops it.")
+            click.echo(f"Serving on {client.base_url}; docs/rest.md tells what to ask. Ctrl-C stops it.")
             signal.pause()
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: one file a question. ``python -m benchmarks.NAME [--quick]`` prints a table and writes its JSON."""

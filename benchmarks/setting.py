@@ -1,0 +1,68 @@
+"""What the benchmarks share: where the real data is, where results go, and the options they all take."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.cpu import available_cpus
+from training.dataset import Dataset, load_dataset
+
+_REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a benchmark was called.
+
+    Args:
+        name: of the benchmark.
+        quick: a smaller run that shows that it works, not what it measures.
+        work: a folder for artifacts, kept so that a second run need not train again.
+        port: of a service that it starts.
+    """
+
+    name: str
+    quick: bool
+    work: Path
+    port: int
+
+    def dataset(self, domain: str) -> Dataset:
+        """One of the real data sets in the folder that VQREC_DATA names. Without it the benchmark ends, saying so."""
+        folder = Path(os.environ.get("VQREC_DATA", _REPOSITORY.parent / "shared" / "data"))
+        if not (folder / domain).is_dir():
+            sys.exit(
+                f"{self.name}: skipped, there is no {domain} in {folder}: set VQREC_DATA to the folder that has it"
+            )
+        return load_dataset(folder / domain)
+
+    def report(self, columns: Sequence[str], rows: Sequence[Sequence[object]], facts: Mapping[str, object]) -> None:
+        """Print a table and write it, with further facts, as ``benchmarks/results/<name>.json``."""
+        cells = [list(columns), *[[_show(value) for value in row] for row in rows]]
+        widths = [max(len(row[column]) for row in cells) for column in range(len(columns))]
+        for row in cells:
+            print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+        for key, value in facts.items():
+            print(f"{key}: {value}")
+        results = _REPOSITORY / "benchmarks" / "results"
+        results.mkdir(exist_ok=True)
+        table = [dict(zip(columns, row, strict=True)) for row in rows]
+        document = {"quick": self.quick, "cpus": available_cpus(), "table": table, **facts}
+        (results / f"{self.name}.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def read_setting(name: str, description: str) -> Setting:
+    """Read the command line of the benchmark ``name``."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser.add_argument("--quick", action="store_true", help="a small run that shows that it works")
+    parser.add_argument("--work", type=Path, default=_REPOSITORY / "demo" / "benchmarks", help="a folder to work in")
+    parser.add_argument("--port", type=int, default=8099, help="of the service that it starts")
+    options = parser.parse_args()
+    return Setting(name, options.quick, options.work, options.port)
+
+
+def _show(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

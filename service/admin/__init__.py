@@ -1,0 +1,1 @@
+"""Adapters: put, rolled back, watched; whole domains deleted."""

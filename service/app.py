@@ -1,0 +1,134 @@
+"""The composition root: builds the service out of its parts, runs them for as long as the application lives."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+
+from models.store import ArtifactStore
+from service.admin.endpoints import router as admin_router
+from service.admin.operations import Operations
+from service.admin.service import AdminService
+from service.catalog.builder import ReplicaBuilder
+from service.catalog.directory import DomainDirectory
+from service.catalog.reconciler import Reconciler
+from service.catalog.registry import Registry
+from service.catalog.replica import ReplicaContext
+from service.catalog.sources import AdapterSources
+from service.domains.endpoints import router as domains_router
+from service.health.endpoints import router as health_router
+from service.inference.batcher import BatcherConfig
+from service.inference.runtime import RuntimeConfig, RuntimeProvider, find_backbone
+from service.items.endpoints import router as items_router
+from service.items.service import ItemService
+from service.metrics import Metrics
+from service.middleware import API_PREFIX, BodyLimit, RequestContext
+from service.problems import install_problem_handlers
+from service.recommend.endpoints import router as recommend_router
+from service.recommend.service import RecommendService
+from service.redis_client import RedisClient
+from service.redis_server import RedisServerConfig, embedded_redis
+from service.security import ApiKeys
+from service.settings import Settings, threads
+from service.state import AppState, LifespanState
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; nothing runs before its lifespan does.
+
+    Raises:
+        ConfigurationError: if the API keys cannot be read.
+    """
+    metrics, api_keys = Metrics(), settings.load_api_keys()
+    app = FastAPI(
+        title="vqrec",
+        version=version("vqrec"),
+        lifespan=partial(_lifespan, settings=settings, metrics=metrics, api_keys=api_keys),
+        redirect_slashes=False,  # a redirect would be built from the Host header, which anyone can forge
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestContext, metrics=metrics)  # added last, so outermost
+    install_problem_handlers(app)
+    app.include_router(health_router)
+    v1 = APIRouter(prefix=API_PREFIX)
+    # Similar items before items, whose ids may hold slashes and so would take in `/similar`.
+    for router in (recommend_router, items_router, domains_router, admin_router):
+        v1.include_router(router)
+    app.include_router(v1)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(
+    _: FastAPI, settings: Settings, metrics: Metrics, api_keys: ApiKeys
+) -> AsyncIterator[LifespanState]:
+    # Left in the reverse order: what was accepted is answered, then followers stop, then Redis, then its server.
+    async with AsyncExitStack() as stack:
+        redis = await _connect_redis(stack, settings, metrics)
+        apply, build, recommend = (
+            stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix=name))
+            for name in ("apply", "build", "recommend")
+        )
+        context = ReplicaContext(redis, metrics, apply, build, settings.stream_length)
+        sources = await asyncio.to_thread(_adapter_sources, settings)
+        runtimes = RuntimeProvider(sources.store, recommend, metrics, _runtime_config(settings))
+        if sources.backbone is not None:
+            await runtimes.provide(sources.backbone)
+        registry, directory = Registry(runtimes, metrics), DomainDirectory(redis)
+        operations = Operations(redis, directory, registry, new_id=lambda: uuid.uuid4().hex)
+        builder = ReplicaBuilder(sources, runtimes, context)
+        reconciler = Reconciler(directory, registry, builder, context, operations)
+        reconciler.start()
+        stack.push_async_callback(reconciler.stop)
+        stack.push_async_callback(runtimes.stop)
+        yield LifespanState(
+            app=AppState(
+                settings=settings,
+                metrics=metrics,
+                api_keys=api_keys,
+                redis=redis,
+                registry=registry,
+                reconciler=reconciler,
+                recommend=RecommendService(registry),
+                items=ItemService(registry, context, settings.apply_timeout_seconds),
+                admin=AdminService(directory, sources, operations, registry, reconciler),
+            )
+        )
+
+
+async def _connect_redis(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> RedisClient:
+    if settings.redis_url is not None:
+        url = settings.redis_url.get_secret_value()
+    else:
+        url = await stack.enter_async_context(embedded_redis(_server_config(settings)))
+    redis = RedisClient(url, settings.redis_timeout_seconds, settings.redis_connections, metrics)
+    stack.push_async_callback(redis.close)
+    return redis
+
+
+def _adapter_sources(settings: Settings) -> AdapterSources:
+    store = ArtifactStore(settings.artifacts)
+    return AdapterSources(
+        store,
+        cache=settings.data_dir / "adapters",
+        url_prefixes=settings.adapter_url_prefixes,
+        download_bytes=settings.adapter_download_bytes,
+        backbone=find_backbone(store, settings.backbone) if settings.backbone else None,
+    )
+
+
+def _server_config(settings: Settings) -> RedisServerConfig:
+    return RedisServerConfig(settings.data_dir / "redis", settings.redis_fsync, settings.redis_start_seconds)
+
+
+def _runtime_config(settings: Settings) -> RuntimeConfig:
+    network = BatcherConfig(settings.batch_size, settings.batch_wait_milliseconds / 1000, settings.queue_size)
+    text = BatcherConfig(settings.text_batch_size, settings.batch_wait_milliseconds / 1000, settings.text_queue_size)
+    return RuntimeConfig(threads(settings.network_threads), network, threads(settings.text_threads), text)

@@ -1,0 +1,1 @@
+"""The catalogues: records in Redis, and the snapshots that every replica makes of them."""

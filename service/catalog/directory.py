@@ -1,0 +1,133 @@
+"""Which domains shall be served and with which adapter: what admin calls write and every replica converges on."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from service.catalog.keys import CONTROL, DOMAINS, DomainKeys
+from service.catalog.scripts import ENLIST_DOMAIN, SET_ADAPTER
+from service.redis_client import BLOCK_SECONDS, RedisClient
+
+FIRST_REVISION = 1
+_CONTROL_LENGTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterChoice:
+    """An adapter by where it lies and what it must be."""
+
+    source: str
+    sha256: str
+
+    @property
+    def version(self) -> str:
+        """The short name of :class:`models.bundle.Bundle`."""
+        return self.sha256[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDomain:
+    """A domain as every replica shall serve it.
+
+    Args:
+        incarnation: tells this domain from an earlier one of the same name, whose items are void.
+        revision: counts the changes of the choice; what compare-and-set compares.
+        operation: the admin operation that made the choice.
+    """
+
+    domain: str
+    incarnation: str
+    revision: int
+    operation: str
+    adapter: AdapterChoice
+    previous: AdapterChoice | None
+
+
+class DomainDirectory:
+    """Reads and writes the choices. Every method raises RedisUnavailableError if Redis does not answer."""
+
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+        self._set_adapter = redis.commands.register_script(SET_ADAPTER)
+        self._enlist = redis.commands.register_script(ENLIST_DOMAIN)
+
+    async def list_all(self) -> list[WantedDomain]:
+        """Every domain, by name."""
+        listed = cast("list[bytes]", await self._redis.run(self._redis.commands.hkeys(DOMAINS)))
+        names = sorted(name.decode() for name in listed)
+        pipe = self._redis.commands.pipeline(transaction=False)
+        for name in names:
+            pipe.hgetall(DomainKeys(name).adapter)
+        fields = await self._redis.run(pipe.execute()) if names else []
+        # A name without a choice is one that a delete or a put has only half dealt with yet.
+        return [_parse(name, found) for name, found in zip(names, fields, strict=True) if found]
+
+    async def get(self, domain: str) -> WantedDomain | None:
+        fields = await self._redis.run(self._redis.commands.hgetall(DomainKeys(domain).adapter))
+        return _parse(domain, cast("Mapping[bytes, bytes]", fields)) if fields else None
+
+    async def backbone(self) -> str | None:
+        """The sha256 of the backbone that the domains are bound to, None while there are none."""
+        bound = cast("list[bytes]", await self._redis.run(self._redis.commands.hvals(DOMAINS)))
+        return bound[0].decode() if bound else None
+
+    async def enlist(self, domain: str, backbone: str) -> str:
+        """Add a domain to the list unless other domains are bound to another backbone; answers the one they are."""
+        bound = await self._redis.run(self._enlist([DOMAINS], [domain, backbone]))
+        return cast(bytes, bound).decode()
+
+    async def choose(self, choice: WantedDomain) -> bool:
+        """Write a choice if the one with the revision before it is still there; False where another call came first.
+
+        The choice that it replaces becomes the previous one, unless it was of the same adapter.
+        """
+        expected = str(choice.revision - 1) if choice.revision > FIRST_REVISION else ""
+        arguments = [expected, choice.incarnation, choice.adapter.source, choice.adapter.sha256, choice.operation]
+        revision = await self._redis.run(self._set_adapter([DomainKeys(choice.domain).adapter], arguments))
+        return bool(revision == choice.revision)
+
+    async def exists(self, domain: str) -> bool:
+        return bool(await self._redis.run(self._redis.commands.hexists(DOMAINS, domain)))
+
+    async def delete(self, domain: str) -> None:
+        """Remove a domain and all that belongs to it; doing it twice does no harm."""
+        keys = await self._keys_of(domain)
+        await self._redis.run(self._redis.commands.hdel(DOMAINS, domain))
+        if keys:
+            await self._redis.run(self._redis.commands.unlink(*keys))  # one command, so that nothing is left in part
+
+    async def drop_other_codes(self, domain: str, quantizers: Collection[str]) -> None:
+        """Delete the codes under every quantiser of the domain but these."""
+        keys = DomainKeys(domain)
+        kept = {keys.codes(quantizer) for quantizer in quantizers}
+        others = [key for key in await self._keys_of(domain) if keys.is_codes(key) and key not in kept]
+        if others:
+            await self._redis.run(self._redis.commands.unlink(*others))
+
+    async def wake_reconcilers(self) -> None:
+        """Tell every process to look at the choices now."""
+        await self._redis.run(self._redis.commands.xadd(CONTROL, {"wake": "up"}, maxlen=_CONTROL_LENGTH))
+
+    async def wait_for_wake_up(self, position: str) -> str:
+        """Wait until someone woke the reconcilers after ``position``, at most a second; answers the new position."""
+        command = self._redis.blocking.xread({CONTROL: position}, block=int(BLOCK_SECONDS * 1000))
+        entries = cast("Mapping[bytes, list[tuple[bytes, object]]]", await self._redis.wait(command))
+        return entries[CONTROL.encode()][-1][0].decode() if entries else position
+
+    async def _keys_of(self, domain: str) -> list[str]:
+        keys: set[str] = set()
+        cursor = 0
+        while True:
+            cursor, found = await self._redis.run(
+                self._redis.commands.scan(cursor, match=DomainKeys(domain).everything, count=1000)
+            )
+            keys.update(key.decode() for key in cast("list[bytes]", found))
+            if cursor == 0:
+                return sorted(keys)
+
+
+def _parse(domain: str, fields: Mapping[bytes, bytes]) -> WantedDomain:
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    previous = AdapterChoice(text["previous_source"], text["previous_sha256"]) if "previous_sha256" in text else None
+    adapter = AdapterChoice(text["source"], text["sha256"])
+    return WantedDomain(domain, text["incarnation"], int(text["revision"]), text["operation"], adapter, previous)

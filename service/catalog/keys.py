@@ -1,0 +1,53 @@
+"""The names of what lies in Redis. Keys of a domain share the hash tag ``{domain}``, and so a slot of a cluster."""
+
+from dataclasses import dataclass
+
+DOMAINS = "vqrec:domains"
+"""Hash: domain ─► sha256 of its backbone. It binds all domains to one backbone for as long as there are any."""
+
+CONTROL = "vqrec:control"
+"""Stream that says only that something changed: it wakes the reconcilers."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainKeys:
+    """The keys of one domain."""
+
+    domain: str
+
+    @property
+    def items(self) -> str:
+        """Hash: item id ─► version, line feed, JSON record."""
+        return f"vqrec:{{{self.domain}}}:items"
+
+    @property
+    def vectors(self) -> str:
+        """Hash: item id ─► text vector, float16 [text_dim] little endian."""
+        return f"vqrec:{{{self.domain}}}:vectors"
+
+    def codes(self, quantizer_sha256: str) -> str:
+        """Hash: item id ─► tag of the text, code under this quantiser."""
+        return f"vqrec:{{{self.domain}}}:codes:{quantizer_sha256}"
+
+    def is_codes(self, key: str) -> bool:
+        return key.startswith(self.codes(""))
+
+    @property
+    def changes(self) -> str:
+        """Stream: what changed, in order."""
+        return f"vqrec:{{{self.domain}}}:changes"
+
+    @property
+    def adapter(self) -> str:
+        """Hash: the adapter that every replica shall serve, and the one before it."""
+        return f"vqrec:{{{self.domain}}}:adapter"
+
+    @property
+    def everything(self) -> str:
+        """A pattern for SCAN; names of domains hold no sign that it would take for a wildcard."""
+        return f"vqrec:{{{self.domain}}}:*"
+
+
+def operation_key(operation_id: str) -> str:
+    """String: the JSON of an admin operation."""
+    return f"vqrec:operation:{operation_id}"

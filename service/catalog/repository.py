@@ -1,0 +1,132 @@
+"""The catalogue of one domain in Redis: every read and write of its items, vectors and codes."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from service.catalog.keys import DomainKeys
+from service.catalog.record import ItemRecord, StoredItem
+from service.catalog.scripts import DELETE_ITEM, PUT_ITEM
+from service.catalog.stream import StreamId
+from service.errors import UnknownDomainError, UnknownItemError
+from service.redis_client import RedisClient
+
+_PIPELINE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWrite:
+    """A record to be stored, if the item is still the one that was read.
+
+    Args:
+        replaces: the version that was read, None if there was no such item.
+        vector: float16 [text_dim] as bytes; None keeps the stored one.
+        code: code under the writer's quantiser; None keeps the stored one.
+    """
+
+    item_id: str
+    record: ItemRecord
+    replaces: str | None
+    vector: bytes | None = None
+    code: bytes | None = None
+
+
+class CatalogueRepository:
+    """Reads and writes one domain. Every method raises RedisUnavailableError if Redis does not answer."""
+
+    def __init__(self, redis: RedisClient, domain: str, stream_length: int) -> None:
+        self._redis = redis
+        self._keys = DomainKeys(domain)
+        self._stream_length = stream_length
+        self._put = redis.commands.register_script(PUT_ITEM)
+        self._delete = redis.commands.register_script(DELETE_ITEM)
+
+    async def get(self, item_ids: Sequence[str]) -> list[StoredItem | None]:
+        """The items with these ids, None where there is none.
+
+        Raises:
+            DamagedRecordError: if one cannot be read.
+        """
+        raw = await self.get_raw(item_ids)
+        return [StoredItem.parse(item_id, value) if value is not None else None for item_id, value in raw]
+
+    async def get_raw(self, item_ids: Sequence[str]) -> list[tuple[str, bytes | None]]:
+        """As :meth:`get`, with the values as they are stored."""
+        raw = await self._hmget(self._keys.items, item_ids)
+        return list(zip(item_ids, raw, strict=True))
+
+    async def get_raw_with_vectors(self, item_ids: Sequence[str]) -> list[tuple[str, bytes | None, bytes | None]]:
+        """Values and text vectors as they belong together: of one instant."""
+        pipe = self._redis.commands.pipeline(transaction=True)
+        pipe.hmget(self._keys.items, list(item_ids))
+        pipe.hmget(self._keys.vectors, list(item_ids))
+        records, vectors = await self._redis.run(pipe.execute())
+        return list(zip(item_ids, records, vectors, strict=True))
+
+    async def scan(self) -> AsyncIterator[list[tuple[str, bytes]]]:
+        """Every item as it is stored, in batches; one that changes meanwhile may come twice or in either state."""
+        cursor = 0
+        while True:
+            cursor, batch = await self._redis.run(self._redis.commands.hscan(self._keys.items, cursor, count=_PIPELINE))
+            yield [(item_id.decode(), raw) for item_id, raw in cast("Mapping[bytes, bytes]", batch).items()]
+            if cursor == 0:
+                return
+
+    async def count(self) -> int:
+        return await self._redis.run(self._redis.commands.hlen(self._keys.items))
+
+    async def get_codes(self, quantizer: str, item_ids: Sequence[str]) -> list[bytes | None]:
+        """Codes under a quantiser, each behind the tag of its text; None where there is none."""
+        return await self._hmget(self._keys.codes(quantizer), item_ids)
+
+    async def store_codes(self, quantizer: str, codes: Mapping[str, bytes]) -> None:
+        if codes:
+            pairs: list[str | bytes] = [part for pair in codes.items() for part in pair]
+            await self._redis.run(self._redis.commands.hset(self._keys.codes(quantizer), items=pairs))
+
+    async def put(self, quantizer: str, writes: Sequence[ItemWrite]) -> list[StreamId | None]:
+        """Store items, each atomically; the id of its change, or None where another writer came first.
+
+        Raises:
+            UnknownDomainError: if the domain was deleted; items before that are gone with it.
+        """
+        changes: list[StreamId | None] = []
+        for start in range(0, len(writes), _PIPELINE):
+            pipe = self._redis.commands.pipeline(transaction=False)
+            for write in writes[start : start + _PIPELINE]:
+                await self._put(self._script_keys(quantizer), self._put_arguments(write), client=pipe)
+            for status, change in await self._redis.run(pipe.execute()):
+                self._check_known(status)
+                changes.append(StreamId.parse(change.decode()) if status == b"stored" else None)
+        return changes
+
+    async def delete(self, quantizer: str, item_id: str) -> StreamId:
+        """Delete an item; the id of the change.
+
+        Raises:
+            UnknownItemError, UnknownDomainError: if there is none.
+        """
+        arguments = [item_id, str(self._stream_length)]
+        status, change = await self._redis.run(self._delete(self._script_keys(quantizer), arguments))
+        self._check_known(status)
+        if status == b"unknown-item":
+            raise UnknownItemError(f"the domain {self._keys.domain!r} has no item {item_id!r}")
+        return StreamId.parse(change.decode())
+
+    def _script_keys(self, quantizer: str) -> list[str]:
+        keys = self._keys
+        return [keys.items, keys.vectors, keys.codes(quantizer), keys.changes, keys.adapter]
+
+    def _put_arguments(self, write: ItemWrite) -> list[str | bytes]:
+        code = write.record.tag + write.code if write.code is not None else b""
+        record = write.record.model_dump_json()
+        return [write.item_id, write.replaces or "", record, write.vector or b"", code, str(self._stream_length)]
+
+    def _check_known(self, status: bytes) -> None:
+        if status == b"unknown-domain":
+            raise UnknownDomainError(f"there is no domain {self._keys.domain!r}")
+
+    async def _hmget(self, key: str, fields: Sequence[str]) -> list[bytes | None]:
+        if not fields:
+            return []
+        return cast("list[bytes | None]", await self._redis.run(self._redis.commands.hmget(key, list(fields))))

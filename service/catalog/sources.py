@@ -1,0 +1,144 @@
+"""Where adapters come from: a path below the artifact root, or a URL below a configured prefix."""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote
+
+import fsspec
+from pydantic import ValidationError
+
+from models.adapter import DomainAdapter
+from models.bundle import MANIFEST, copy_bundle, read_bundle, read_manifest_bytes
+from models.errors import ArtifactMismatchError, ArtifactNotFoundError, InvalidArtifactError
+from models.manifest import AdapterManifest, BackboneManifest
+from models.store import ArtifactStore
+from service.errors import InvalidSourceError
+
+_MANIFEST_LIMIT = 1 << 20
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class AdapterSources:
+    """Reads adapters. Its methods block: call them in a thread.
+
+    Args:
+        store: the artifact root.
+        cache: the folder that adapters from URLs are kept in.
+        url_prefixes: URLs may lie below one of these only.
+        download_bytes: an adapter larger than this is not fetched.
+        backbone: sha256 of the only backbone that this service may run; None: the one that the domains are for.
+    """
+
+    store: ArtifactStore
+    cache: Path
+    url_prefixes: tuple[str, ...]
+    download_bytes: int
+    backbone: str | None = None
+
+    def load(self, source: str, sha256: str | None = None) -> DomainAdapter:
+        """The verified adapter that ``source`` names.
+
+        Raises:
+            InvalidSourceError, ArtifactNotFoundError: if it may not be read from there, or nothing is there.
+            InvalidArtifactError, ArtifactMismatchError: if it is damaged or another than ``sha256`` says.
+        """
+        path = self._fetch(source, sha256) if _is_url(source) else self.store.resolve(source)
+        return DomainAdapter.load(path, sha256)
+
+    def canonical(self, source: str) -> str:
+        """``source`` as other replicas, whose root may lie elsewhere, can resolve it."""
+        if _is_url(source):
+            return source
+        return self.store.resolve(source).relative_to(self.store.root.resolve()).as_posix()
+
+    def check_models(self, adapter: DomainAdapter) -> None:
+        """Check that the backbone and the text encoder that an adapter was made for are here and fit it.
+
+        Raises:
+            ArtifactNotFoundError: if one is missing.
+            ArtifactMismatchError: if the adapter does not fit them, or this service runs another backbone.
+        """
+        check_backbone(adapter, self.backbone)
+        manifest = adapter.bundle.manifest
+        self.store.find(self.store.text_encoders, manifest.text_encoder)
+        path = self.store.find(self.store.backbones, manifest.backbone)
+        try:
+            backbone = BackboneManifest.model_validate_json(read_manifest_bytes(path))
+        except ValidationError as error:
+            raise InvalidArtifactError(f"{path.name} is not a backbone") from error
+        wanted = (backbone.text_encoder, backbone.text_dim, backbone.width)
+        if (manifest.text_encoder, manifest.text_dim, manifest.width) != wanted:
+            raise ArtifactMismatchError(
+                f"the adapter {adapter.version} has another text encoder or other dimensions than its backbone"
+            )
+
+    def _fetch(self, url: str, sha256: str | None) -> Path:
+        self._check_allowed(url)
+        raw = self._read(f"{url.rstrip('/')}/{MANIFEST}", _MANIFEST_LIMIT)
+        found = hashlib.sha256(raw).hexdigest()
+        if sha256 is not None and found != sha256:
+            raise ArtifactMismatchError(f"the adapter at {url} has the sha256 {found}, not {sha256}")
+        try:
+            manifest = AdapterManifest.model_validate_json(raw)
+        except ValidationError as error:
+            raise InvalidArtifactError(f"{url}/{MANIFEST} is not the manifest of an adapter") from error
+        if sum(entry.bytes for entry in manifest.files.values()) > self.download_bytes:
+            raise InvalidSourceError(f"the adapter at {url} is larger than {self.download_bytes} bytes")
+        self.cache.mkdir(parents=True, exist_ok=True)
+        try:
+            return read_bundle(self.cache / found[:12], AdapterManifest, found).path
+        except (ArtifactNotFoundError, InvalidArtifactError):
+            return self._download(url, raw, manifest)
+
+    def _download(self, url: str, raw_manifest: bytes, manifest: AdapterManifest) -> Path:
+        with tempfile.TemporaryDirectory(dir=self.cache, prefix=".fetching-") as beside:
+            folder = Path(beside) / hashlib.sha256(raw_manifest).hexdigest()[:12]
+            folder.mkdir()
+            (folder / MANIFEST).write_bytes(raw_manifest)
+            for name, entry in manifest.files.items():
+                (folder / name).write_bytes(self._read(f"{url.rstrip('/')}/{name}", entry.bytes))
+            read_bundle(folder, AdapterManifest)
+            return copy_bundle(folder, self.cache)
+
+    def _read(self, url: str, limit: int) -> bytes:
+        try:
+            with fsspec.open(url, "rb") as file:
+                raw = _read_up_to(file, limit)
+        except Exception as error:  # every protocol raises its own
+            raise InvalidSourceError(f"{url} cannot be read: {type(error).__name__}: {error}") from error
+        if len(raw) > limit:
+            raise InvalidArtifactError(f"{url} is larger than the {limit} bytes that it should have")
+        return raw
+
+    def _check_allowed(self, url: str) -> None:
+        allowed = any(url.startswith(prefix.rstrip("/") + "/") for prefix in self.url_prefixes)
+        if not allowed or "::" in url or ".." in unquote(url).split("/"):
+            raise InvalidSourceError("the URL does not lie below one of VQREC_ADAPTER_URL_PREFIXES")
+
+
+def check_backbone(adapter: DomainAdapter, bound: str | None) -> None:
+    """Check that an adapter was made for the backbone that the service is bound to, if it is.
+
+    Raises:
+        ArtifactMismatchError: naming both.
+    """
+    found = adapter.bundle.manifest.backbone
+    if bound is not None and found != bound:
+        raise ArtifactMismatchError(
+            f"the adapter {adapter.version} was made for the backbone {found[:12]}, this service runs {bound[:12]}"
+        )
+
+
+def _is_url(source: str) -> bool:
+    return "://" in source or "::" in source
+
+
+def _read_up_to(file: IO[Any], limit: int) -> bytes:
+    parts: list[bytes] = []
+    while chunk := file.read(min(_CHUNK, limit + 1 - sum(map(len, parts)))):
+        parts.append(chunk)
+    return b"".join(parts)

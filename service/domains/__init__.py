@@ -1,0 +1,1 @@
+"""What is served, domain by domain."""

@@ -1,0 +1,139 @@
+"""Errors that only the service raises; they share the hierarchy of ``models.errors``."""
+
+from models.errors import VqrecError
+
+
+class RetryableError(VqrecError):
+    """An error that goes away by itself; ``retry_after`` (seconds) becomes the Retry-After header."""
+
+    status = 503
+    slug = "unavailable"
+    title = "Temporarily unavailable"
+
+    def __init__(self, detail: str, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class OverloadedError(RetryableError):
+    """A bounded queue is full."""
+
+    status = 429
+    slug = "overloaded"
+    title = "Overloaded"
+
+
+class StoppingError(RetryableError):
+    """The process is shutting down and takes no new work."""
+
+    slug = "stopping"
+    title = "Shutting down"
+
+
+class RedisUnavailableError(RetryableError):
+    """Redis does not answer; what was acknowledged is safe, nothing new can be."""
+
+    slug = "redis-unavailable"
+    title = "Redis is unavailable"
+
+
+class DomainLoadingError(RetryableError):
+    """The domain exists, but this process does not serve it yet."""
+
+    slug = "domain-loading"
+    title = "Domain is loading"
+
+
+class NotAppliedYetError(RetryableError):
+    """A write is stored, but this process does not serve it yet."""
+
+    slug = "not-applied-yet"
+    title = "Stored, not yet served"
+
+
+class WriteConflictError(RetryableError):
+    """Others wrote the same item again and again while this write was tried."""
+
+    slug = "write-conflict"
+    title = "Too many writers"
+
+
+class BadRequestError(VqrecError):
+    """The request cannot be read at all."""
+
+    status = 400
+    slug = "bad-request"
+    title = "Bad request"
+
+
+class UnauthenticatedError(VqrecError):
+    status = 401
+    slug = "unauthenticated"
+    title = "API key required"
+
+
+class ForbiddenError(VqrecError):
+    status = 403
+    slug = "forbidden"
+    title = "Scope missing"
+
+
+class UnknownDomainError(VqrecError):
+    status = 404
+    slug = "unknown-domain"
+    title = "Unknown domain"
+
+
+class UnknownItemError(VqrecError):
+    status = 404
+    slug = "unknown-item"
+    title = "Unknown item"
+
+
+class UnknownOperationError(VqrecError):
+    status = 404
+    slug = "unknown-operation"
+    title = "Unknown operation"
+
+
+class VersionConflictError(VqrecError):
+    """What was to be replaced is not what the caller expected, or has nothing to go back to."""
+
+    status = 409
+    slug = "version-conflict"
+    title = "Version conflict"
+
+
+class InvalidSourceError(VqrecError):
+    """The source of an adapter is neither a path below the artifact root nor an allowed URL, or cannot be read."""
+
+    status = 422
+    slug = "invalid-source"
+    title = "Invalid source"
+
+
+class NotAvailableYetError(VqrecError):
+    """The interface is fixed, but this part of it has not been built."""
+
+    status = 501
+    slug = "not-available-yet"
+    title = "Not available yet"
+
+
+class PayloadTooLargeError(VqrecError):
+    status = 413
+    slug = "payload-too-large"
+    title = "Payload too large"
+
+
+class ConfigurationError(VqrecError):
+    """The service cannot start as it is configured."""
+
+    slug = "configuration"
+    title = "Configuration"
+
+
+class UnsupportedMediaTypeError(VqrecError):
+    status = 415
+    slug = "unsupported-media-type"
+    title = "Unsupported media type"

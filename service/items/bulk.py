@@ -1,0 +1,91 @@
+"""The body of a bulk: a JSON array or NDJSON, read whole before anything is stored."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from models.errors import InvalidItemError
+from service.catalog.record import ItemRecord
+from service.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
+from service.items.schemas import ItemBody
+from service.problems import faults_of, summary_of
+
+_ARRAY_TYPES = ("application/json",)
+_LINE_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+
+
+@dataclass(frozen=True, slots=True)
+class BulkEntry:
+    """One value of a bulk: an item's record, or why it is none."""
+
+    item_id: str | None
+    record: ItemRecord | None
+    error: str | None = None
+
+
+def read_bulk(raw: bytes, content_type: str, max_items: int) -> list[BulkEntry]:
+    """The entries of a bulk in their order. Heavy for a large one: call it in a thread.
+
+    Args:
+        raw: the body.
+        content_type: as the request says it; empty: told by how the body begins.
+        max_items: more are refused.
+
+    Raises:
+        UnsupportedMediaTypeError: if the type is neither JSON nor NDJSON.
+        BadRequestError: if the body, or a line of it, is not JSON.
+        PayloadTooLargeError: if there are too many items.
+    """
+    values = _read_values(raw, content_type.partition(";")[0].strip().lower())
+    if len(values) > max_items:
+        raise PayloadTooLargeError(f"a bulk may hold {max_items} items, this one holds {len(values)}: send it in parts")
+    return [_read_entry(value) for value in values]
+
+
+def _read_values(raw: bytes, media_type: str) -> list[Any]:
+    if not media_type:
+        media_type = _ARRAY_TYPES[0] if raw.lstrip()[:1] == b"[" else _LINE_TYPES[0]
+    if media_type in _LINE_TYPES:
+        return _read_lines(raw)
+    if media_type not in _ARRAY_TYPES:
+        raise UnsupportedMediaTypeError(
+            f"send a bulk as {_ARRAY_TYPES[0]} (an array) or {_LINE_TYPES[0]} (an item a line), not as {media_type}"
+        )
+    try:
+        values = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise BadRequestError(f"the body is not JSON: {error}; nothing was stored") from error
+    if not isinstance(values, list):
+        raise BadRequestError("the body is JSON, but not an array of items; nothing was stored")
+    return values
+
+
+def _read_lines(raw: bytes) -> list[Any]:
+    values: list[Any] = []
+    for number, line in enumerate(raw.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values.append(from_json(line, allow_inf_nan=False))
+        except ValueError as error:
+            reason = str(error).replace("line 1 ", "")
+            raise BadRequestError(f"line {number} is not JSON: {reason}; nothing was stored") from error
+    return values
+
+
+def _read_entry(value: object) -> BulkEntry:
+    if not isinstance(value, dict):
+        return BulkEntry(None, None, "an item must be a JSON object")
+    item_id = value.get("item_id")
+    try:
+        item = ItemBody.model_validate(value)
+        if item.item_id is None:
+            return BulkEntry(None, None, "item_id: the item has none")
+        return BulkEntry(item.item_id, item.record())
+    except ValidationError as error:
+        reason = summary_of(faults_of(error.errors(include_input=False, include_url=False)))
+    except InvalidItemError as error:
+        reason = error.detail
+    return BulkEntry(item_id[:256] if isinstance(item_id, str) else None, None, reason)

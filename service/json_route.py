@@ -1,0 +1,54 @@
+"""How every router of the service reads JSON: what the standard does not know, and what is no text, is refused."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from pydantic_core import from_json
+
+from service.errors import UnsupportedMediaTypeError
+
+
+class StrictJsonRequest(Request):
+    """A request whose JSON body may hold no NaN, no Infinity, no lone surrogate and no endless nesting."""
+
+    async def json(self) -> Any:  # noqa: ANN401  (any JSON value)
+        if not hasattr(self, "_json"):
+            self._json = parse_json(await self.body())
+        return self._json
+
+
+class StrictJsonRoute(APIRoute):
+    """``APIRouter(route_class=StrictJsonRoute)``: the routes of this router read :class:`StrictJsonRequest`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        takes_json = self.body_field is not None
+
+        async def handle_strictly(request: Request) -> Response:
+            if takes_json:
+                _check_content_type(request)
+            return await handle(StrictJsonRequest(request.scope, request.receive))
+
+        return handle_strictly
+
+
+def _check_content_type(request: Request) -> None:
+    # Also with a body that would be JSON: what a web page may send to another site unasked is none.
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != "application/json" and not given.endswith("+json"):
+        raise UnsupportedMediaTypeError("send the body with Content-Type: application/json")
+
+
+def parse_json(raw: bytes) -> Any:  # noqa: ANN401  (any JSON value)
+    """Parse one JSON value.
+
+    Raises:
+        json.JSONDecodeError: if it is none; FastAPI answers a request with it, as it does for its own parser's.
+    """
+    try:
+        return from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise json.JSONDecodeError(str(error), "", 0) from error

@@ -1,0 +1,120 @@
+"""What surrounds every request, in plain ASGI: its id, its log line, its metrics, and the limit of its body."""
+
+import re
+import uuid
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.metrics import Metrics
+from service.problems import internal_problem
+
+log = structlog.get_logger("service.access")
+
+REQUEST_ID = "X-Request-ID"
+API_PREFIX = "/v1"
+_NO_ROUTE = "unknown"
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass
+class _Sent:
+    """What has been answered so far; 499 is the usual sign for a client that went away before."""
+
+    request_id: str
+    status: int = 499
+    started: float = field(default_factory=perf_counter)
+
+
+class RequestContext:
+    """Gives every request an id, measures and logs it, and answers what nobody foresaw with a problem document."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = _Sent(_request_id(scope))
+        scope.setdefault("state", {})["request_id"] = sent.request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                sent.status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = sent.request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=sent.request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception:
+                log.exception("unforeseen-error")
+                if sent.status != _Sent.status:
+                    raise  # an answer is under way; the server can only break it off
+                await internal_problem(scope["path"], sent.request_id)(scope, receive, send_with_id)
+            finally:
+                self._note(scope, sent)
+
+    def _note(self, scope: Scope, sent: _Sent) -> None:
+        route = _template(scope)
+        seconds = perf_counter() - sent.started
+        method = scope["method"] if route != _NO_ROUTE else "ANY"  # of which a client may make up any
+        self._metrics.requests.labels(method, route, str(sent.status)).inc()
+        self._metrics.request_seconds.labels(method, route).observe(seconds)
+        log.info(
+            "request",
+            method=scope["method"],
+            path=scope["path"][:1000],
+            route=route,
+            status=sent.status,
+            milliseconds=round(seconds * 1000, 2),
+        )
+
+
+class BodyLimit:
+    """Refuses bodies that are too large: by their Content-Length at once, else while they stream in."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app, self._max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received = 0
+        announced = Headers(scope=scope).get("content-length", "0")
+
+        async def receive_limited() -> Message:
+            nonlocal received
+            if announced.isdecimal() and int(announced) > self._max_bytes:
+                raise self._too_large()
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, receive_limited, send)
+
+    def _too_large(self) -> HTTPException:
+        # FastAPI turns whatever else a body raises while it is read into a 400.
+        return HTTPException(413, f"a body may have {self._max_bytes} bytes; send a large bulk in parts")
+
+
+def _template(scope: Scope) -> str:
+    """The path as the route writes it, since those that clients make up would be labels without end."""
+    route: str | None = getattr(scope.get("route"), "path", None)
+    if route is None:
+        return _NO_ROUTE
+    # A route does not know the prefix of the router that includes its own.
+    return API_PREFIX + route if scope["path"].startswith(f"{API_PREFIX}/") else route
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get(REQUEST_ID, "")
+    return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex

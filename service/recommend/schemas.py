@@ -1,0 +1,117 @@
+"""What a recommendation request may say, and what it is answered."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from service.catalog.filters import Filter
+from service.catalog.item import AttributeValue
+
+MAX_HISTORY_ENTRIES = 1000
+MAX_EXCLUDED = 10_000
+MAX_REQUESTS = 256
+MAX_TEXTS = 1000
+
+_HISTORY_ENTRY = 'an entry is an item id, {"item_id": …} or {"text": …}'
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank_text", "the text is only white space")
+    return text
+
+
+# Looser than what an item may be called, since an id that cannot exist is unknown, and that is no error.
+ItemId = Annotated[str, Field(min_length=1, max_length=256)]
+Text = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(_not_blank)]
+Limit = Annotated[int, Field(ge=1, le=500, description="How many items at most.")]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class HistoryEntry(_Request):
+    """One item of a history: a string is its id; otherwise exactly one of the two."""
+
+    item_id: ItemId | None = None
+    text: Text | None = Field(default=None, description="An item that was never ingested, told by its text.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_id(cls, raw: Any) -> Any:  # noqa: ANN401  (anything may come from outside)
+        if isinstance(raw, str):
+            return {"item_id": raw}
+        if isinstance(raw, dict) and [raw.get("item_id"), raw.get("text")].count(None) != 1:
+            raise PydanticCustomError("history_entry", f"give exactly one of item_id and text: {_HISTORY_ENTRY}")
+        if not isinstance(raw, dict | cls):
+            raise PydanticCustomError("history_entry", _HISTORY_ENTRY)
+        return raw
+
+
+class RecommendRequest(_Request):
+    """Asks for the items that a shopper with this history takes next."""
+
+    history: Annotated[list[HistoryEntry], Field(max_length=MAX_HISTORY_ENTRIES)] = Field(
+        description="Oldest first. Unknown ids are skipped and reported; the most recent entries count."
+    )
+    limit: Limit = 10
+    filter: Filter | None = Field(default=None, description="Applied before the best items are taken.")
+    exclude_item_ids: Annotated[list[ItemId], Field(max_length=MAX_EXCLUDED)] = []
+    exclude_history: bool = True
+    fallback: Literal["popular", "none"] = Field(
+        default="popular", description="What is given when nothing in the history is known."
+    )
+    explain: bool = False
+    return_attributes: bool = False
+
+    @model_validator(mode="after")
+    def _mean_it(self) -> "RecommendRequest":
+        if not self.history and "fallback" not in self.model_fields_set:
+            raise PydanticCustomError(
+                "empty_history",
+                'the history is empty: give at least one entry, or name the fallback you want, "popular" or "none"',
+            )
+        return self
+
+
+class BatchRequest(_Request):
+    """Several independent requests to one domain, answered from one state of its catalogue."""
+
+    requests: Annotated[list[RecommendRequest], Field(min_length=1, max_length=MAX_REQUESTS)]
+
+    @model_validator(mode="after")
+    def _limit_texts(self) -> "BatchRequest":
+        if sum(entry.text is not None for request in self.requests for entry in request.history) > MAX_TEXTS:
+            raise PydanticCustomError("too_many_texts", f"one call may hold at most {MAX_TEXTS} texts in all")
+        return self
+
+
+class RecommendedItem(BaseModel):
+    item_id: str
+    score: float = Field(description="A cosine; for a popular item its interactions in training.")
+    source: Literal["model", "popular"]
+    attributes: dict[str, AttributeValue] | None = Field(default=None, description="With return_attributes.")
+
+
+class RecommendResponse(BaseModel):
+    request_id: str
+    domain: str
+    adapter_version: str
+    items: list[RecommendedItem]
+    unknown_history_items: list[str]
+    fallback: bool = Field(description="Whether these are popular items, since nothing in the history is known.")
+    took_ms: float
+
+
+class BatchResponse(BaseModel):
+    results: list[RecommendResponse] = Field(description="In the order of the requests.")
+
+
+class SimilarResponse(BaseModel):
+    request_id: str
+    domain: str
+    adapter_version: str
+    items: list[RecommendedItem]
+    took_ms: float

@@ -1,0 +1,156 @@
+"""From a history of ids and texts to recommended items."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.codes import Codes
+from models.item_text import compose_text
+from service.catalog.item import AttributeValue
+from service.catalog.snapshot import DomainSnapshot
+from service.errors import NotAvailableYetError, UnknownItemError
+from service.inference.recommender import Query, Recommender, ScoredItem
+from service.recommend.schemas import RecommendedItem, RecommendRequest
+
+
+class DomainSource(Protocol):
+    """Where domains come from, and the models that they share."""
+
+    @property
+    def recommender(self) -> Recommender: ...
+
+    def snapshot(self, domain: str) -> DomainSnapshot:
+        """The domain as it is now; raises UnknownDomainError."""
+        ...
+
+    async def encode_texts(self, domain: str, texts: Sequence[str]) -> npt.NDArray[np.float16]:
+        """Text vectors float16 [n, text_dim]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found, and how."""
+
+    adapter_version: str
+    items: list[RecommendedItem]
+    unknown_history_items: list[str]
+    fallback: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """A history as a domain knows it: the codes of its items and the texts of others, oldest first."""
+
+    known: list[Codes | str]
+    unknown: list[str]
+    item_ids: list[str]
+
+
+class RecommendService:
+    """Answers from one snapshot, taken when a call begins."""
+
+    def __init__(self, domains: DomainSource) -> None:
+        self._domains = domains
+
+    async def recommend(self, domain: str, requests: Sequence[RecommendRequest]) -> list[Answer]:
+        """The answers to requests, which are accepted all or none.
+
+        Raises:
+            UnknownDomainError: if there is no such domain.
+            NotAvailableYetError: if an explanation is asked for.
+            OverloadedError: if a queue is full.
+        """
+        if any(request.explain for request in requests):
+            raise NotAvailableYetError("explanations are not available yet: leave `explain` out, or set it to false")
+        snapshot, recommender = self._domains.snapshot(domain), self._domains.recommender
+        histories = [_read_history(snapshot, request, recommender.max_history) for request in requests]
+        codes = await self._codes(domain, snapshot, histories)
+        queries = [_query(*of_one) for of_one in zip(requests, histories, codes, strict=True)]
+        found = iter(await recommender.recommend_all(snapshot, [query for query in queries if query]))
+        return [
+            Answer(
+                adapter_version=snapshot.adapter.version,
+                items=_items(snapshot, next(found) if query else [], request.return_attributes),
+                unknown_history_items=history.unknown,
+                fallback=query is not None and query.kind == "popular",
+            )
+            for request, history, query in zip(requests, histories, queries, strict=True)
+        ]
+
+    async def similar(self, domain: str, item_id: str, limit: int) -> Answer:
+        """The items nearest to one, which itself does not come.
+
+        Raises:
+            UnknownDomainError, UnknownItemError: if there is no such domain, or no such item in it.
+            OverloadedError: if the queue is full.
+        """
+        snapshot = self._domains.snapshot(domain)
+        item = snapshot.get(item_id)
+        if item is None:
+            raise UnknownItemError(f"the domain {domain!r} has no item {item_id!r}")
+        query = Query("similar", limit, item.code[None, :], exclude=frozenset({item_id}))
+        found = await self._domains.recommender.recommend(snapshot, query)
+        return Answer(snapshot.adapter.version, _items(snapshot, found, with_attributes=False), [], fallback=False)
+
+    async def _codes(self, domain: str, snapshot: DomainSnapshot, histories: Sequence[_History]) -> list[Codes]:
+        """The codes of each history: [t, D], the texts of all of them encoded together."""
+        texts = [entry for history in histories for entry in history.known if isinstance(entry, str)]
+        of_texts: Iterator[Codes] = iter(())
+        if texts:
+            vectors = await self._domains.encode_texts(domain, texts)
+            of_texts = iter(await asyncio.to_thread(snapshot.adapter.quantizer.encode, vectors))
+        layout = snapshot.adapter.quantizer.layout
+        return [
+            layout.from_bytes(
+                [(next(of_texts) if isinstance(entry, str) else entry).tobytes() for entry in history.known]
+            )
+            for history in histories
+        ]
+
+
+def _read_history(snapshot: DomainSnapshot, request: RecommendRequest, longest: int) -> _History:
+    known: list[Codes | str] = []
+    item_ids = [entry.item_id for entry in request.history if entry.item_id is not None]
+    unknown: dict[str, None] = {}
+    for entry in request.history:
+        if entry.text is not None:
+            known.append(compose_text({"text": entry.text}))
+        elif entry.item_id is not None:
+            code = snapshot.code(entry.item_id)
+            if code is None:
+                unknown[entry.item_id] = None
+            else:
+                known.append(code)
+    return _History(known[-longest:], list(unknown), item_ids)
+
+
+def _query(request: RecommendRequest, history: _History, codes: Codes) -> Query | None:
+    """What is to be searched, or None if nothing is."""
+    exclude = frozenset([*request.exclude_item_ids, *(history.item_ids if request.exclude_history else [])])
+    if len(codes):
+        return Query("next", request.limit, codes, request.filter, exclude, frozenset(history.item_ids))
+    if request.fallback == "popular":
+        return Query("popular", request.limit, None, request.filter, exclude)
+    return None
+
+
+def _items(snapshot: DomainSnapshot, found: Sequence[ScoredItem], with_attributes: bool) -> list[RecommendedItem]:
+    return [
+        RecommendedItem(
+            item_id=item.item_id,
+            score=item.score,
+            source=item.source,
+            attributes=_attributes(snapshot, item.item_id) if with_attributes else None,
+        )
+        for item in found
+    ]
+
+
+def _attributes(snapshot: DomainSnapshot, item_id: str) -> dict[str, AttributeValue] | None:
+    item = snapshot.get(item_id)
+    return dict(item.attributes) if item else None

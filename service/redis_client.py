@@ -1,0 +1,122 @@
+"""The connections to Redis: every option set, commands that are never cut off, and outages told from mistakes."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,  # noqa: A004  (redis-py's own, not the built-in)
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,  # noqa: A004
+)
+from redis.maint_notifications import MaintNotificationsConfig
+
+from service.errors import ConfigurationError, RedisUnavailableError
+from service.metrics import Metrics
+
+T = TypeVar("T")
+
+BLOCK_SECONDS = 1.0
+"""Longest that a blocking read waits on the server; it must stay well below the socket's timeout."""
+
+_OUTAGES = (
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,
+    MasterDownError,
+    OSError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TimeoutError,
+)
+_BLOCKING_CONNECTIONS = 1024  # one a follower; a domain more is a connection more
+
+
+class RedisClient:
+    """Redis as the service uses it: ``commands`` answer at once, ``blocking`` ones wait for news.
+
+    Both pools are bounded and make callers wait for a free connection. A command is not repeated by the client, since
+    one whose answer was lost may have been carried out: who sent it knows whether it may be sent again.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float, connections: int, metrics: Metrics) -> None:
+        """Make the pools; nothing is connected yet.
+
+        Raises:
+            ConfigurationError: if ``url`` is not a Redis URL.
+        """
+        self._timeout = max(timeout_seconds, 2 * BLOCK_SECONDS)
+        self._metrics = metrics
+        self._under_way: set[asyncio.Future[Any]] = set()
+        self.commands = self._connect(url, connections)
+        self.blocking = self._connect(url, _BLOCKING_CONNECTIONS)
+
+    def _connect(self, url: str, connections: int) -> "Redis":
+        try:
+            pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=connections,
+                timeout=self._timeout,
+                socket_timeout=self._timeout,
+                socket_connect_timeout=self._timeout,
+                retry=Retry(NoBackoff(), retries=0),
+                retry_on_error=[],
+                health_check_interval=0,  # a read of zero bytes before each use finds a closed connection
+                decode_responses=False,
+                protocol=3,
+                legacy_responses=False,
+                maint_notifications_config=MaintNotificationsConfig(enabled=False),
+            )
+        except ValueError as error:
+            raise ConfigurationError(f"REDIS_URL is not a Redis URL: {error}") from error
+        return Redis.from_pool(pool)
+
+    async def run(self, command: Awaitable[T]) -> T:
+        """Carry out a command (or a pipeline's ``execute()``) to its end, even if the caller is cancelled meanwhile.
+
+        A connection whose command was cut off could hand its answer to the next one.
+
+        Raises:
+            RedisUnavailableError: if Redis does not answer or cannot do its work now.
+        """
+        with self._metrics.stage("redis"):
+            return await self.wait(command)
+
+    async def wait(self, command: Awaitable[T]) -> T:
+        """As :meth:`run`, for a blocking read, whose time is not work."""
+        task = asyncio.ensure_future(command)
+        self._under_way.add(task)
+        task.add_done_callback(self._forget)
+        try:
+            result = await asyncio.shield(task)
+        except (RedisError, OSError) as error:
+            raise self._translated(error) from error
+        self._metrics.redis_up.set(1)
+        return result
+
+    async def close(self) -> None:
+        """Break off blocking reads, wait for the commands under way, close every connection."""
+        await self.blocking.connection_pool.disconnect()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await self.commands.connection_pool.disconnect()
+
+    def _forget(self, task: "asyncio.Future[Any]") -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that a caller who went away leaves no warning behind
+
+    def _translated(self, error: Exception) -> Exception:
+        if isinstance(error, _OUTAGES) or (isinstance(error, ResponseError) and str(error).startswith("MISCONF")):
+            self._metrics.redis_up.set(0)
+            return RedisUnavailableError("Redis does not answer now; try again shortly")
+        return error

@@ -1,0 +1,105 @@
+"""The configuration of the service: the only place that reads the environment. ``vqrec doctor`` prints all of it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from models.cpu import available_cpus
+from service.errors import ConfigurationError
+from service.security import ApiKeys
+
+MIB = 1 << 20
+
+
+class Settings(BaseSettings):
+    """Every setting, read from ``VQREC_<NAME>`` (and ``REDIS_URL``) unless it is passed in by name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VQREC_", frozen=True, extra="forbid", populate_by_name=True, env_ignore_empty=True
+    )
+
+    artifacts: Path = Field(Path("artifacts"), description="the artifact root: text encoders, backbones, adapters")
+    data_dir: Path = Field(Path("vqrec-data"), description="what the service keeps: embedded Redis, fetched adapters")
+    backbone: str | None = Field(None, description="path or sha256 prefix of the backbone; unset: the first adapter's")
+    adapter_url_prefixes: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="URL prefixes, separated by white space, that adapters may be fetched from"
+    )
+    adapter_download_bytes: int = Field(1024 * MIB, ge=1, description="largest adapter that is fetched from a URL")
+
+    api_keys: SecretStr | None = Field(None, description="KEY:scope,scope entries, separated by white space")
+    api_keys_file: Path | None = Field(None, description="a file of such entries, one a line, # for comments")
+
+    redis_url: SecretStr | None = Field(
+        None, validation_alias="REDIS_URL", description="redis://, rediss:// or unix://; unset: embedded, in data_dir"
+    )
+    redis_timeout_seconds: float = Field(5.0, gt=0, description="longest wait for an answer of Redis")
+    redis_connections: int = Field(32, ge=2, description="connections to Redis at most, followers not counted")
+    redis_fsync: Literal["always", "everysec"] = Field("always", description="appendfsync of the embedded Redis")
+    redis_start_seconds: float = Field(60.0, gt=0, description="longest wait for the embedded Redis to load its data")
+
+    stream_length: int = Field(100_000, ge=100, description="changes kept for replicas that fall behind, about")
+    apply_timeout_seconds: float = Field(5.0, gt=0, description="longest wait of a write until it is served here")
+
+    max_body_bytes: int = Field(32 * MIB, ge=1024, description="largest request body")
+    max_bulk_items: int = Field(10_000, ge=1, description="items in one bulk at most")
+
+    network_threads: int = Field(0, ge=0, description="threads of the network; 0: as many as there are processors")
+    batch_size: int = Field(32, ge=1, le=1024, description="histories in one run of the network at most")
+    batch_wait_milliseconds: float = Field(1.0, ge=0, description="longest wait for a batch to fill")
+    queue_size: int = Field(1024, ge=1, description="recommendation requests that may wait; more are answered 429")
+    text_threads: int = Field(0, ge=0, description="threads of the text encoder; 0: as many as there are processors")
+    text_batch_size: int = Field(64, ge=1, le=1024, description="texts encoded in one go at most")
+    text_queue_size: int = Field(20_000, ge=1, description="texts that may wait; more are answered 429")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line written")
+    graceful_seconds: int = Field(30, ge=0, description="longest wait for requests in flight when stopping")
+
+    @field_validator("adapter_url_prefixes", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    def load_api_keys(self) -> ApiKeys:
+        """Every key of both settings.
+
+        Raises:
+            ConfigurationError: if the file cannot be read, holds no key, or an entry is not KEY:scope,scope.
+        """
+        text = self.api_keys.get_secret_value() if self.api_keys else ""
+        keys = ApiKeys.parse(text)
+        if self.api_keys is not None and not keys.keys:
+            raise ConfigurationError("VQREC_API_KEYS is set, but names no key")
+        if self.api_keys_file is None:
+            return keys
+        try:
+            from_file = ApiKeys.parse(self.api_keys_file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"VQREC_API_KEYS_FILE cannot be read: {error}") from error
+        if not from_file.keys:
+            raise ConfigurationError(f"VQREC_API_KEYS_FILE ({self.api_keys_file}) names no key")
+        return ApiKeys(keys.keys + from_file.keys)
+
+
+def load_settings(**given: object) -> Settings:
+    """Settings from ``given`` (None: not given) and the environment.
+
+    Raises:
+        ConfigurationError: naming every variable that is wrong and why; values are not repeated.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = [f"{environment_name(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigurationError("; ".join(faults)) from error
+
+
+def environment_name(field: str) -> str:
+    """The variable that a setting is read from."""
+    return "REDIS_URL" if field in ("redis_url", "REDIS_URL") else f"VQREC_{field.upper()}"
+
+
+def threads(configured: int) -> int:
+    """A number of threads where 0 means one for each processor this process may use."""
+    return configured or available_cpus()

@@ -1,0 +1,35 @@
+"""What the lifespan makes and every request finds: one typed object, reached through ``service.dependencies``."""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from service.admin.service import AdminService
+from service.catalog.reconciler import Reconciler
+from service.catalog.registry import Registry
+from service.items.service import ItemService
+from service.metrics import Metrics
+from service.recommend.service import RecommendService
+from service.redis_client import RedisClient
+from service.security import ApiKeys
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class AppState:
+    """The running service, as its endpoints use it."""
+
+    settings: Settings
+    metrics: Metrics
+    api_keys: ApiKeys
+    redis: RedisClient
+    registry: Registry
+    reconciler: Reconciler
+    recommend: RecommendService
+    items: ItemService
+    admin: AdminService
+
+
+class LifespanState(TypedDict):
+    """What Starlette copies into ``request.state``."""
+
+    app: AppState

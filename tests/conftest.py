@@ -1,0 +1,33 @@
+"""Fixtures that tests of several folders share."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.tiny_models import TinyStore, write_tiny_store
+
+# an example may take long on a busy machine: a test fails for what it finds, not for when
+settings.register_profile("vqrec", deadline=None)
+settings.load_profile("vqrec")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyStore:
+    """A tiny store for tests that only read it; one that writes calls ``write_tiny_store`` on its own ``tmp_path``."""
+    return write_tiny_store(tmp_path_factory.mktemp("artifacts"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real data sets: VQREC_DATA, or ``shared/data`` beside the repository."""
+    folder = Path(os.environ.get("VQREC_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: set VQREC_DATA to the folder that holds it")
+    return folder

@@ -1,0 +1,131 @@
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.catalog.attributes import Attributes
+from service.catalog.filters import Filter
+from service.catalog.item import AttributeValue
+
+Item = Mapping[str, AttributeValue]
+
+ITEMS: list[Item] = [
+    {"category": ["sanding", "tools"], "price": 10, "in_stock": True, "brand": "makita"},
+    {"category": ["tools"], "price": 20.0, "in_stock": False, "brand": "bosch"},
+    {"category": "sanding", "price": 30, "in_stock": 1},
+    {"price": "20", "in_stock": "true"},
+    {},
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "slots"),
+    [
+        ({"category": "sanding"}, [0, 2]),
+        ({"category": ["sanding", "tools"]}, [0, 1, 2]),
+        ({"category": {"all": ["sanding", "tools"]}}, [0]),
+        ({"category": {"all": ["sanding", "sanding"]}}, [0, 2]),
+        ({"category": {"all": ["sanding", "unheard of"]}}, []),
+        ({"category": {"none": ["sanding"]}}, [1, 3, 4]),
+        ({"category": {"any": ["tools"], "none": ["sanding"]}}, [1]),
+        ({"in_stock": True}, [0]),
+        ({"in_stock": 1}, [2]),
+        ({"in_stock": "true"}, [3]),
+        ({"in_stock": False}, [1]),
+        ({"price": 20}, [1]),
+        ({"price": "20"}, [3]),
+        ({"price": [10, "20"]}, [0, 3]),
+        ({"price": {"lte": 20}}, [0, 1]),
+        ({"price": {"lt": 20}}, [0]),
+        ({"price": {"gt": 20}}, [2]),
+        ({"price": {"gte": 20}}, [1, 2]),
+        ({"price": {"gt": 10, "lt": 30}}, [1]),
+        ({"price": {"gt": 30, "lt": 10}}, []),
+        ({"price": {"lte": 20}, "category": "sanding"}, [0]),
+        ({"unheard of": "x"}, []),
+        ({"unheard of": {"lt": 1}}, []),
+        ({"unheard of": {"none": ["x"]}}, [0, 1, 2, 3, 4]),
+        ({}, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_a_filter_finds_these_items(wanted: object, slots: list[int]) -> None:
+    mask = Attributes.build(ITEMS).matches(Filter.model_validate(wanted))
+    assert mask.dtype == np.bool_
+    assert np.flatnonzero(mask).tolist() == slots
+
+
+def test_an_integer_beyond_the_doubles_is_larger_than_any_bound() -> None:
+    attributes = Attributes.build([{"a": 10**400}, {"a": -(10**400)}, {"a": float("nan")}])
+    assert attributes.matches(Filter.model_validate({"a": {"gt": 1e308}})).tolist() == [True, False, False]
+    assert attributes.matches(Filter.model_validate({"a": {"lt": 0}})).tolist() == [False, True, False]
+
+
+SCALARS = st.one_of(st.sampled_from(["x", "y", "1", "True"]), st.booleans(), st.integers(-2, 2), st.just(0.5))
+VALUES = st.one_of(SCALARS, st.lists(st.sampled_from(["x", "y", "z"]), max_size=3))
+NAMES = st.sampled_from(["a", "b"])
+CATALOGUES = st.lists(st.dictionaries(NAMES, VALUES), max_size=8)
+LISTS = st.lists(SCALARS, min_size=1, max_size=3)
+CONDITIONS = st.one_of(
+    SCALARS,
+    LISTS,
+    st.dictionaries(st.sampled_from(["any", "all", "none"]), LISTS, min_size=1),
+    st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte"]), st.integers(-2, 2), min_size=1),
+)
+
+
+@given(CATALOGUES, st.dictionaries(NAMES, CONDITIONS))
+def test_agrees_with_looking_at_each_item(items: list[Item], wanted: dict[str, Any]) -> None:
+    mask = Attributes.build(items).matches(Filter.model_validate(wanted))
+    assert mask.tolist() == [fulfils(item, wanted) for item in items]
+
+
+@given(
+    st.lists(st.tuples(CATALOGUES, st.randoms(use_true_random=False)), max_size=3), st.dictionaries(NAMES, CONDITIONS)
+)
+def test_merged_columns_are_those_built_at_once(parts: list[tuple[list[Item], Any]], wanted: dict[str, Any]) -> None:
+    moves: list[tuple[Attributes, Any]] = []
+    merged: list[Item] = []
+    for items, random in parts:
+        keep = [random.random() < 0.7 for _ in items]
+        kept = np.cumsum(keep, dtype=np.int32) - 1 + len(merged)
+        moves.append((Attributes.build(items), np.where(keep, kept, -1).astype(np.int32)))
+        merged += [item for item, kept_item in zip(items, keep, strict=True) if kept_item]
+    attributes = Attributes.merge(moves, len(merged))
+    at_once = Attributes.build(merged)
+    condition = Filter.model_validate(wanted)
+    assert attributes.matches(condition).tolist() == at_once.matches(condition).tolist()
+    labels = {name: set(column.labels) for name, column in attributes.columns.items()}
+    assert {name: found for name, found in labels.items() if found} == {
+        name: set(column.labels) for name, column in at_once.columns.items() if column.labels
+    }
+
+
+def fulfils(item: Item, wanted: dict[str, Any]) -> bool:
+    return all(fulfils_one(item.get(name), condition) for name, condition in wanted.items())
+
+
+def fulfils_one(value: AttributeValue | None, condition: Any) -> bool:
+    if isinstance(condition, list):
+        return fulfils_one(value, {"any": condition})
+    if not isinstance(condition, dict):
+        return fulfils_one(value, {"any": [condition]})
+    held = {} if value is None else {typed(one) for one in (value if isinstance(value, list) else [value])}
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    checks: dict[str, Callable[[Any], bool]] = {
+        "any": lambda wanted: any(typed(one) in held for one in wanted),
+        "all": lambda wanted: all(typed(one) in held for one in wanted),
+        "none": lambda wanted: not any(typed(one) in held for one in wanted),
+        "gt": lambda bound: number is not None and number > bound,
+        "gte": lambda bound: number is not None and number >= bound,
+        "lt": lambda bound: number is not None and number < bound,
+        "lte": lambda bound: number is not None and number <= bound,
+    }
+    return all(checks[operator](operand) for operator, operand in condition.items())
+
+
+def typed(value: str | bool | float) -> tuple[str, str | bool | float]:
+    kind = "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+    return kind, value

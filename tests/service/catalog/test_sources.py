@@ -1,0 +1,85 @@
+"""Where adapters may come from."""
+
+from pathlib import Path
+
+import pytest
+
+from models.errors import ArtifactMismatchError, InvalidArtifactError
+from service.catalog.sources import AdapterSources
+from service.errors import InvalidSourceError
+from tests.tiny_models import TinyStore, write_tiny_store
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> TinyStore:
+    """A store whose adapters are reached by URL."""
+    return write_tiny_store(tmp_path / "published")
+
+
+@pytest.fixture
+def sources(tiny: TinyStore, tmp_path: Path) -> AdapterSources:
+    return AdapterSources(tiny.store, tmp_path / "cache", (f"file://{tmp_path}/published",), 1 << 20)
+
+
+def test_a_url_below_the_prefix_is_fetched_once(sources: AdapterSources, published: TinyStore) -> None:
+    url = f"file://{published.adapter.path}"
+    assert sources.load(url, published.adapter.sha256).version == published.adapter.version
+    (published.adapter.path / "adapter.safetensors").unlink()
+    assert sources.load(url).bundle.path.parent == sources.cache
+
+
+def test_a_damaged_copy_is_fetched_again(sources: AdapterSources, published: TinyStore) -> None:
+    url = f"file://{published.adapter.path}"
+    copy = sources.load(url).bundle.path
+    (copy / "adapter.safetensors").write_bytes(b"damaged")
+    assert sources.load(url).version == published.adapter.version
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc",
+        "file://{root}-elsewhere/x",
+        "file://{root}/../secret",
+        "file://{root}/%2e%2e/secret",
+        "simplecache::file://{root}/x",
+        "file://{root}/x::file:///etc",
+        "s3://bucket/x",
+    ],
+)
+def test_any_other_url_is_refused(sources: AdapterSources, published: TinyStore, url: str) -> None:
+    with pytest.raises(InvalidSourceError, match="VQREC_ADAPTER_URL_PREFIXES"):
+        sources.load(url.format(root=published.root))
+
+
+def test_nothing_at_the_url(sources: AdapterSources, published: TinyStore) -> None:
+    with pytest.raises(InvalidSourceError, match="cannot be read"):
+        sources.load(f"file://{published.root}/nothing")
+
+
+def test_another_adapter_than_was_meant(sources: AdapterSources, published: TinyStore) -> None:
+    with pytest.raises(ArtifactMismatchError):
+        sources.load(f"file://{published.adapter.path}", "0" * 64)
+    assert not sources.cache.exists()
+
+
+def test_a_file_that_grew_or_changed(sources: AdapterSources, published: TinyStore) -> None:
+    path = published.adapter.path / "adapter.safetensors"
+    raw = path.read_bytes()
+    for damaged in (raw + b"more", raw[:-1] + b"x", raw[:-1]):
+        path.write_bytes(damaged)
+        with pytest.raises(InvalidArtifactError):
+            sources.load(f"file://{published.adapter.path}")
+    assert list(sources.cache.iterdir()) == []
+
+
+def test_an_adapter_that_is_too_large(sources: AdapterSources, published: TinyStore) -> None:
+    small = AdapterSources(sources.store, sources.cache, sources.url_prefixes, download_bytes=10)
+    with pytest.raises(InvalidSourceError, match="larger than 10 bytes"):
+        small.load(f"file://{published.adapter.path}")
+
+
+def test_a_source_is_told_to_other_replicas_relative_to_the_root(tiny: TinyStore, sources: AdapterSources) -> None:
+    relative = f"adapters/shop/{tiny.adapter.version}"
+    assert sources.canonical(str(tiny.adapter.path)) == relative
+    assert sources.canonical(f"adapters/../{relative}") == relative

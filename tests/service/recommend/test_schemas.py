@@ -1,0 +1,101 @@
+import math
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from service.recommend.schemas import MAX_EXCLUDED, MAX_HISTORY_ENTRIES, MAX_TEXTS, BatchRequest, RecommendRequest
+
+HISTORY = {"history": ["B001"]}
+
+
+def complaints(model: type[BaseModel], raw: object) -> list[str]:
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(raw)
+    return [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in refused.value.errors()]
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    request = RecommendRequest.model_validate(HISTORY)
+    assert request.model_dump(exclude={"history"}) == {
+        "limit": 10,
+        "filter": None,
+        "exclude_item_ids": [],
+        "exclude_history": True,
+        "fallback": "popular",
+        "explain": False,
+        "return_attributes": False,
+    }
+
+
+def test_a_history_mixes_ids_and_texts() -> None:
+    raw = {"history": ["B001", {"item_id": "B002"}, {"text": "a sander"}]}
+    entries = RecommendRequest.model_validate(raw).history
+    assert [(entry.item_id, entry.text) for entry in entries] == [("B001", None), ("B002", None), (None, "a sander")]
+
+
+@pytest.mark.parametrize("fallback", ["popular", "none"])
+def test_an_empty_history_needs_a_named_fallback(fallback: str) -> None:
+    assert RecommendRequest.model_validate({"history": [], "fallback": fallback}).fallback == fallback
+    assert "name the fallback" in complaints(RecommendRequest, {"history": []})[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"history": None}, "history"),
+        ({"history": "B001"}, "history"),
+        ({"history": ["x"] * (MAX_HISTORY_ENTRIES + 1)}, "history: List should have at most 1000 items"),
+        ({"history": [{"item_id": "a", "text": "b"}]}, "exactly one of item_id and text"),
+        ({"history": [{}]}, "exactly one of item_id and text"),
+        ({"history": [{"id": "a"}]}, "exactly one of item_id and text"),
+        ({"history": [{"item_id": "a", "more": 1}]}, "history.0.more"),
+        ({"history": [1]}, "history.0: an entry is an item id"),
+        ({"history": [None]}, "history.0: an entry is an item id"),
+        ({"history": [["a"]]}, "history.0: an entry is an item id"),
+        ({"history": ["a", ""]}, "history.1.item_id: String should have at least 1 character"),
+        ({"history": ["a" * 257]}, "history.0.item_id: String should have at most 256 characters"),
+        ({"history": [{"item_id": 1}]}, "history.0.item_id"),
+        ({"history": [{"text": " \n\t"}]}, "history.0.text: the text is only white space"),
+        ({"history": [{"text": "a" * 20_001}]}, "history.0.text: String should have at most 20000 characters"),
+        ({"history": ["\ud800"]}, "history.0.item_id"),
+        ({"limit": 0}, "limit: Input should be greater than or equal to 1"),
+        ({"limit": 501}, "limit: Input should be less than or equal to 500"),
+        ({"limit": "10"}, "limit"),
+        ({"limit": True}, "limit"),
+        ({"limit": 10.0}, "limit"),
+        ({"limit": math.nan}, "limit"),
+        ({"limit": None}, "limit"),
+        ({"explain": 1}, "explain"),
+        ({"exclude_history": "yes"}, "exclude_history"),
+        ({"fallback": "random"}, "fallback: Input should be 'popular' or 'none'"),
+        ({"fallback": None}, "fallback"),
+        ({"exclude_item_ids": ["x"] * (MAX_EXCLUDED + 1)}, "exclude_item_ids: List should have at most 10000 items"),
+        ({"exclude_item_ids": [1]}, "exclude_item_ids.0"),
+        ({"filter": {"price": {"lq": 1}}}, "filter.price: 'lq' is no operator"),
+        ({"filter": []}, "filter"),
+        ({"limits": 10}, "limits: Extra inputs are not permitted"),
+    ],
+)
+def test_nonsense_is_refused_with_what_is_wrong(change: dict[str, object], words: str) -> None:
+    messages = complaints(RecommendRequest, HISTORY | change)
+    assert any(words in message for message in messages), messages
+
+
+@pytest.mark.parametrize("raw", [{}, [], None, "text", 1])
+def test_a_body_that_is_no_request_is_refused(raw: object) -> None:
+    assert complaints(RecommendRequest, raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"requests": []}, "requests: List should have at least 1 item"),
+        ({"requests": [HISTORY] * 257}, "requests: List should have at most 256 items"),
+        ({"requests": [HISTORY, {"history": []}]}, "requests.1: the history is empty"),
+        ({"requests": [{"history": [{"text": "x"}] * 501}] * 2}, f"at most {MAX_TEXTS} texts"),
+        ([HISTORY], "valid dictionary"),
+    ],
+)
+def test_a_batch_that_is_too_large_or_holds_nonsense_is_refused(raw: object, words: str) -> None:
+    messages = complaints(BatchRequest, raw)
+    assert any(words in message for message in messages), messages

@@ -1,0 +1,79 @@
+"""The commands, as a user calls them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from service.commands import doctor, is_loopback, serve
+from tests.tiny_models import TinyStore, write_tiny_store
+
+
+def test_without_keys_only_loopback_is_served(tmp_path: Path) -> None:
+    outcome = CliRunner().invoke(serve, ["--host", "0.0.0.0", "--data-dir", str(tmp_path)])  # noqa: S104
+    assert outcome.exit_code == 1
+    assert "VQREC_API_KEYS" in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("me", False)],  # noqa: S104
+)
+def test_which_addresses_only_this_machine_reaches(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+def test_the_doctor_finds_all_well(tiny: TinyStore, tmp_path: Path) -> None:
+    arguments = ["--artifacts", str(tiny.root), "--data-dir", str(tmp_path), "--port", "0"]
+    outcome = CliRunner().invoke(doctor, arguments, env={"VQREC_API_KEYS": "hidden-key:read"})
+    assert outcome.exit_code == 0, outcome.output
+    assert "all is well" in outcome.output
+    assert "VQREC_STREAM_LENGTH" in outcome.output
+    assert "hidden-key" not in outcome.output
+
+
+def test_the_doctor_says_what_is_wrong(tmp_path: Path) -> None:
+    store = write_tiny_store(tmp_path / "artifacts")
+    (store.adapter.path / "popularity.json").write_text('{"a": 1}')
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        outcome = CliRunner().invoke(
+            doctor,
+            ["--artifacts", str(store.root), "--port", str(port)],
+            env={"REDIS_URL": f"unix://{tmp_path}/nobody.sock"},
+        )
+    assert outcome.exit_code == 1
+    wrong = [line.split()[1] for line in outcome.output.splitlines() if line.startswith("WRONG")]
+    assert wrong == ["adapter", "Redis", "port"]
+
+
+def test_a_service_starts_answers_and_stops_on_sigterm(tiny: TinyStore, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = "from service.commands import serve; serve()"
+    arguments = ["--port", str(port), "--artifacts", str(tiny.root), "--data-dir", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, *arguments], stderr=subprocess.PIPE, text=True, env={**os.environ}
+    )
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if "Uvicorn running" in line:
+                break
+        assert httpx.get(f"http://127.0.0.1:{port}/readyz").json()["status"] in ("ready", "loading")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        log = process.stderr.read()
+        process.stderr.close()
+        process.wait(30)
+    assert "Application shutdown complete" in log
+    assert "Traceback" not in log

@@ -1,0 +1,72 @@
+"""Commands run to their end, and outages are told from mistakes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ResponseError
+
+from service.errors import ConfigurationError, RedisUnavailableError
+from service.metrics import Metrics
+from service.redis_client import RedisClient
+from service.redis_server import RedisServerConfig, embedded_redis
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> AsyncIterator[str]:
+    async with embedded_redis(RedisServerConfig(tmp_path / "redis", "everysec", 30)) as url:
+        yield url
+
+
+@pytest.fixture
+async def client(url: str) -> AsyncIterator[RedisClient]:
+    client = RedisClient(url, 5.0, 2, Metrics())
+    yield client
+    await client.close()
+
+
+async def test_a_command_is_carried_out_though_its_caller_is_cancelled(client: RedisClient) -> None:
+    callers = [asyncio.create_task(client.run(client.commands.rpush("list", number))) for number in range(20)]
+    await asyncio.sleep(0)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    for number in range(20):  # no connection hands out the answer to another's command
+        assert await client.run(client.commands.echo(str(number))) == str(number).encode()
+    await client.close()
+    assert await client.run(client.commands.llen("list")) == 20
+
+
+async def test_more_callers_than_connections_wait_for_each_other(client: RedisClient) -> None:
+    answers = await asyncio.gather(*(client.run(client.commands.echo(str(number))) for number in range(50)))
+    assert answers == [str(number).encode() for number in range(50)]
+
+
+async def test_closing_breaks_off_a_blocking_read(client: RedisClient) -> None:
+    reading = asyncio.create_task(client.wait(client.blocking.xread({"stream": "$"}, block=0)))
+    await client.run(client.commands.ping())
+    await asyncio.sleep(0)
+    await client.close()
+    with pytest.raises(RedisUnavailableError):
+        await reading
+
+
+async def test_a_mistake_is_no_outage(client: RedisClient) -> None:
+    await client.run(client.commands.set("text", "value"))
+    with pytest.raises(ResponseError):
+        await client.run(client.commands.hget("text", "field"))
+
+
+async def test_nobody_there(tmp_path: Path) -> None:
+    client = RedisClient(f"unix://{tmp_path}/nobody.sock", 1.0, 2, Metrics())
+    with pytest.raises(RedisUnavailableError):
+        await client.run(client.commands.ping())
+    await client.close()
+
+
+async def test_a_url_that_is_none() -> None:
+    with pytest.raises(ConfigurationError, match="REDIS_URL"):
+        RedisClient("http://somewhere", 1.0, 2, Metrics())
