@@ -11,7 +11,7 @@ PORT ?= 8000
 help:
 	@echo "make demo      two sample shops, trained and served on 127.0.0.1:$(PORT); ONESHOT=1 stops when it has shown them"
 	@echo "make test      the whole test suite"
-	@echo "make test-fast the part of it that trains nothing"
+	@echo "make test-fast the part of it that trains and installs nothing"
 	@echo "make lint      formatting, style, types and import rules"
 	@echo "make check     lint, then test"
 	@echo "make format    format the code"
@@ -29,7 +29,7 @@ test: install
 	$(BIN)/python -m pytest
 
 test-fast: install
-	$(BIN)/python -m pytest -m 'not training'
+	$(BIN)/python -m pytest -m 'not training and not clean_install'
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -1,21 +1,17 @@
 """Does the service tell the same truth as ``vqrec evaluate``? Every item ingested, every test user asked for."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import numpy as np
 
-from benchmarks.setting import Setting, read_setting
+from benchmarks.setting import read_setting
 from models.store import ArtifactStore
-from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.evaluate import evaluate
 from training.histories import Targets, split_leave_one_out
 from training.ingest import IngestTarget, ingest
 from training.local_service import checked, local_service, serve_adapter
-from training.loop import FitConfig
-from training.train import train
 
 DOMAIN = "scientific"
 _REQUESTS_PER_CALL = 64
@@ -25,7 +21,7 @@ def main() -> None:
     setting = read_setting("agreement", __doc__ or "")
     dataset = setting.dataset(DOMAIN)
     artifacts = setting.work / "artifacts"
-    adapter = _adapter(dataset, artifacts, setting)
+    adapter = setting.adapter(dataset, DOMAIN, ArtifactStore(artifacts))
     evaluation = evaluate(dataset, adapter)
     with local_service(artifacts, setting.work / "service", setting.port) as client:
         serve_adapter(client, DOMAIN, adapter)
@@ -41,16 +37,6 @@ def main() -> None:
         for k, expected in ((10, evaluation.test["recall@10"]), (50, evaluation.test["recall@50"]))
     ]
     setting.report(("metric", "evaluate", "service", "difference"), rows, {"users": len(served), "ingested": counts})
-
-
-def _adapter(dataset: Dataset, artifacts: Path, setting: Setting) -> Path:
-    """The newest adapter of an earlier run, else one that is trained now."""
-    store = ArtifactStore(artifacts)
-    there = sorted(store.adapters(DOMAIN).glob("[!.]*"), key=lambda path: path.stat().st_mtime)
-    if there:
-        return there[-1]
-    config = TrainingConfig(fit=FitConfig(max_epochs=1)) if setting.quick else TrainingConfig()
-    return train(dataset, DOMAIN, store, config).adapter.path
 
 
 def _ranks(client: httpx.Client, dataset: Dataset, targets: Targets) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

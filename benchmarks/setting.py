@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.cpu import available_cpus
+from models.store import ArtifactStore
+from training.config import TrainingConfig
 from training.dataset import Dataset, load_dataset
+from training.loop import FitConfig
+from training.train import train
 
 _REPOSITORY = Path(__file__).parents[1]
 
@@ -38,6 +42,14 @@ class Setting:
                 f"{self.name}: skipped, there is no {domain} in {folder}: set VQREC_DATA to the folder that has it"
             )
         return load_dataset(folder / domain)
+
+    def adapter(self, dataset: Dataset, domain: str, store: ArtifactStore) -> Path:
+        """The adapter that an earlier run left in the store, else one that is trained now with the default settings."""
+        there = sorted(store.adapters(domain).glob("[!.]*"), key=lambda path: path.stat().st_mtime)
+        if there:
+            return there[-1]
+        config = TrainingConfig(fit=FitConfig(max_epochs=1)) if self.quick else TrainingConfig()
+        return train(dataset, domain, store, config).adapter.path
 
     def report(self, columns: Sequence[str], rows: Sequence[Sequence[object]], facts: Mapping[str, object]) -> None:
         """Print a table and write it, with further facts, as ``benchmarks/results/<name>.json``."""

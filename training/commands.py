@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from training.threads import wait_without_spinning
+
 if TYPE_CHECKING:
     from training.config import TrainingConfig
 
@@ -93,6 +95,7 @@ def _network_options(stage: F) -> F:
 @_network_options
 def train(data: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: ANN401
     """Train a network and a table from scratch, for one shop alone. Prints the adapter's path."""
+    wait_without_spinning()
     from training.dataset import load_dataset  # noqa: PLC0415
     from training.train import train as run  # noqa: PLC0415
 
@@ -108,6 +111,7 @@ def train(data: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: 
 @_network_options
 def pretrain(first: tuple[Path, ...], more: tuple[Path, ...], out: Path, **options: Any) -> None:  # noqa: ANN401
     """Train a network on one or several shops, to be adapted to others. Prints the backbone's path."""
+    wait_without_spinning()
     from training.dataset import load_dataset  # noqa: PLC0415
     from training.pretrain import pretrain as run  # noqa: PLC0415
 
@@ -123,6 +127,7 @@ def pretrain(first: tuple[Path, ...], more: tuple[Path, ...], out: Path, **optio
 @_training_options
 def adapt(data: Path, backbone: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: ANN401
     """Train a table for one shop under a frozen network. Prints the adapter's path."""
+    wait_without_spinning()
     from training.adapt import adapt as run  # noqa: PLC0415
     from training.dataset import load_dataset  # noqa: PLC0415
 

@@ -28,7 +28,7 @@ def demo(folder: Path, port: int, oneshot: bool) -> None:
     started = time.monotonic()
     data, artifacts = folder / "data", folder / "artifacts"
     shops = [Path(line) for line in _vqrec("sample", "--out", data).splitlines()]
-    backbone = _vqrec("pretrain", "--data", *shops, "--out", artifacts, "--epochs", 12)
+    backbone = _vqrec("pretrain", "--data", *shops, "--out", artifacts, "--epochs", 10)
     adapters = {shop.name: _adapt(shop, backbone, artifacts) for shop in shops}
     for shop in shops:
         _heading(f"How good is the adapter of {shop.name}?")
@@ -46,7 +46,7 @@ def demo(folder: Path, port: int, oneshot: bool) -> None:
 
 
 def _adapt(shop: Path, backbone: str, artifacts: Path) -> str:
-    options = ("--domain", shop.name, "--out", artifacts, "--epochs", 8)
+    options = ("--domain", shop.name, "--out", artifacts, "--epochs", 5)
     return _vqrec("adapt", "--data", shop, "--backbone", backbone, *options)
 
 
