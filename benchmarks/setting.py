@@ -73,7 +73,7 @@ def read_setting(name: str, description: str) -> Setting:
     parser.add_argument("--work", type=Path, default=_REPOSITORY / "demo" / "benchmarks", help="a folder to work in")
     parser.add_argument("--port", type=int, default=8099, help="of the service that it starts")
     options = parser.parse_args()
-    return Setting(name, options.quick, options.work, options.port)
+    return Setting(name, options.quick, options.work / ("quick" if options.quick else "full"), options.port)
 
 
 def _show(value: object) -> str:

@@ -43,7 +43,7 @@ class Tally:
 def main() -> None:
     setting = read_setting("swap", __doc__ or "")
     dataset = setting.dataset(DOMAIN)
-    store = ArtifactStore(setting.work / "artifacts")
+    store = ArtifactStore(setting.work / "swap")
     adapters = _two_adapters(dataset, store, setting)
     bodies = _bodies(dataset)
     with local_service(store.root, setting.work / "swap-service", setting.port) as client:
@@ -71,8 +71,9 @@ def main() -> None:
 
 def _two_adapters(dataset: Dataset, store: ArtifactStore, setting: Setting) -> list[Path]:
     """Two seeds under one backbone, their quantisers and tables their own."""
-    first = DomainAdapter.load(setting.adapter(dataset, DOMAIN, store))
-    backbone = store.find(store.backbones, first.bundle.manifest.backbone)
+    trained = ArtifactStore(setting.work / "artifacts")
+    first = DomainAdapter.load(setting.adapter(dataset, DOMAIN, trained))
+    backbone = trained.find(trained.backbones, first.bundle.manifest.backbone)
     return [
         adapt(dataset, DOMAIN, backbone, store, TrainingConfig(fit=FitConfig(max_epochs=1, seed=seed))).path
         for seed in (1, 2)

@@ -75,12 +75,8 @@ def read_bundle(path: Path, manifest_type: type[M], sha256: str | None = None) -
         raise ArtifactMismatchError(f"the artifact {path.name} has the sha256 {found}, not {sha256}")
     manifest = _parse_manifest(path, raw)
     if not isinstance(manifest, manifest_type):
-        raise ArtifactMismatchError(f"{path.name} is a {manifest.kind}, expected {_kind(manifest_type)}")
-    for name, entry in manifest.files.items():
-        _verify_file(path, name, entry)
-    surplus = sorted({entry.name for entry in path.iterdir()} - manifest.files.keys() - {MANIFEST})
-    if surplus:
-        raise InvalidArtifactError(f"{path.name} holds files that its manifest does not name: {', '.join(surplus)}")
+        raise ArtifactMismatchError(f"{path.name} is of the kind {manifest.kind}, not {_kind(manifest_type)}")
+    _verify_files(path, manifest)
     return Bundle(path, manifest, found)
 
 
@@ -135,20 +131,24 @@ def copy_bundle(path: Path, folder: Path) -> Path:
 
 def _move_into_place(whole: Path, target: Path) -> None:
     # A folder cannot be renamed onto one that holds files, so what was damaged since it was written makes room first.
+    raw = read_manifest_bytes(whole)
     if target.exists():
-        if _is_sound(target, read_manifest_bytes(whole)):
+        if _is_sound(target, raw):
             return
         shutil.rmtree(target)
-    whole.rename(target)
+    try:
+        whole.rename(target)
+    except OSError:
+        if not _is_sound(target, raw):  # else another writer of the same artifact was faster
+            raise
 
 
 def _is_sound(path: Path, raw_manifest: bytes) -> bool:
     try:
         if read_manifest_bytes(path) != raw_manifest:
             return False
-        for name, entry in _parse_manifest(path, raw_manifest).files.items():
-            _verify_file(path, name, entry)
-    except InvalidArtifactError:
+        _verify_files(path, _parse_manifest(path, raw_manifest))
+    except (InvalidArtifactError, ArtifactNotFoundError):
         return False
     return True
 
@@ -167,6 +167,14 @@ def _parse_manifest(path: Path, raw: bytes) -> AnyManifest:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidArtifactError(f"{path / MANIFEST} cannot be read: {where}: {first['msg']}") from error
+
+
+def _verify_files(path: Path, manifest: AnyManifest) -> None:
+    for name, entry in manifest.files.items():
+        _verify_file(path, name, entry)
+    surplus = sorted({entry.name for entry in path.iterdir()} - manifest.files.keys() - {MANIFEST})
+    if surplus:
+        raise InvalidArtifactError(f"{path.name} holds files that its manifest does not name: {', '.join(surplus)}")
 
 
 def _verify_file(path: Path, name: str, entry: FileEntry) -> None:

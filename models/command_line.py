@@ -38,7 +38,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line. An error that the user can act on is one line on standard error, and exit status 1."""
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="vqrec", standalone_mode=False)
     except VqrecError as error:
         click.echo(f"vqrec: {error.detail}", err=True)
         sys.exit(1)

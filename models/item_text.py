@@ -5,13 +5,15 @@ from collections.abc import Mapping
 
 from models.errors import InvalidItemError
 
+# No encoder reads so far; the service takes no longer text, so a longer one is cut before it is sent or encoded.
+MAX_TEXT = 20_000
 TEXT_FIELDS = ("title", "brand", "categories", "description")
 
 
 def compose_text(item: Mapping[str, object]) -> str:
     """``text`` where an item has one, else its title, brand, categories and description, with white space collapsed.
 
-    ``categories`` may be a list. Values that are None or empty are left out.
+    ``categories`` may be a list. Values that are None or empty are left out. What is longer than MAX_TEXT is cut.
 
     Raises:
         InvalidItemError: if nothing is left.
@@ -21,7 +23,7 @@ def compose_text(item: Mapping[str, object]) -> str:
         text = " ".join(part for part in (_words(item.get(field)) for field in TEXT_FIELDS) if part)
     if not text:
         raise InvalidItemError(f"the item has no text: give `text`, or one of {', '.join(TEXT_FIELDS)}")
-    return text
+    return text[:MAX_TEXT].rstrip()
 
 
 def text_sha256(text: str) -> str:
@@ -33,5 +35,5 @@ def _words(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, list | tuple):
-        return " ".join(_words(part) for part in value)
+        return " ".join(words for words in map(_words, value) if words)
     return " ".join(str(value).split())

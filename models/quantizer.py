@@ -63,7 +63,8 @@ class Quantizer:
         """Codes [n, D] of text vectors float16 [n, text_dim].
 
         Distances are taken in float64, so that the order of a sum, which differs with the size of a batch, does not
-        decide between two centroids: an item gets the same code alone and among a million others.
+        decide between two centroids, and of equal centroids the first one counts: an item gets the same code alone and
+        among a million others.
 
         Raises:
             InvalidCodesError: if the vectors have another shape or are not finite.
@@ -83,7 +84,8 @@ class Quantizer:
         parts = rotated.reshape(-1, books, sub).transpose(1, 0, 2)  # [D, n, sub]
         # |x - c|² without |x|², which is the same for every centroid
         distances = self._half_norms[:, None, :] - np.matmul(parts, self._centroids64.transpose(0, 2, 1))  # [D, n, K]
-        return np.asarray(distances.argmin(axis=2).T)  # [n, D]
+        nearest = distances.argmin(axis=2)  # [D, n]
+        return np.take_along_axis(self._first_equal, nearest, axis=1).T  # [n, D]
 
     def centroids_in_text_space(self) -> npt.NDArray[np.float32]:
         """Each centroid rotated back, times D: float32 [D * K, text_dim], in the order of table rows.
@@ -106,3 +108,12 @@ class Quantizer:
     @cached_property
     def _half_norms(self) -> npt.NDArray[np.float64]:
         return np.asarray((self._centroids64**2).sum(axis=2) / 2)  # [D, K]
+
+    @cached_property
+    def _first_equal(self) -> npt.NDArray[np.int64]:
+        """For each centroid the first of its codebook that equals it: [D, K]. Training can leave several the same."""
+        firsts = np.empty(self.centroids.shape[:2], dtype=np.int64)
+        for book, centroids in enumerate(self.centroids):
+            _, first, place = np.unique(centroids, axis=0, return_index=True, return_inverse=True)
+            firsts[book] = first[place.reshape(-1)]
+        return firsts

@@ -57,11 +57,12 @@ class ArtifactStore:
         root = self.root.resolve()
         try:
             path = (root / source).resolve()
-        except (OSError, ValueError) as error:
+            is_folder = path.is_dir()
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
             raise InvalidArtifactError(f"{source!r} is not a path: {error}") from error
         if not path.is_relative_to(root) or path == root:
             raise InvalidArtifactError("the source must be a path below the artifact root, and may not lead out of it")
-        if not path.is_dir():
+        if not is_folder:
             raise ArtifactNotFoundError(f"there is no artifact at {source!r} below the artifact root")
         return path
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from models.codes import CodeLayout, Codes
 from models.errors import InvalidCodesError
 
+_LARGEST = 1e15
 _BLOCK = 8192  # items looked up at a time: bounds what is gathered to 8192 * D * width float32
 
 
@@ -32,7 +33,7 @@ class CodeTable:
         rows: float32 [D * K, width].
 
     Raises:
-        InvalidCodesError: if the rows do not fit the layout or are not finite.
+        InvalidCodesError: if the rows do not fit the layout, or a value is not finite or absurdly large.
     """
 
     layout: CodeLayout
@@ -43,8 +44,9 @@ class CodeTable:
             raise InvalidCodesError(
                 f"the table is {list(self.rows.shape)}, the layout asks for {self.layout.num_rows} rows"
             )
-        if not np.isfinite(self.rows).all():
-            raise InvalidCodesError("the table holds values that are not finite")
+        # NaN compares as False; beyond the bound the square of a norm overflows float32.
+        if not (np.abs(self.rows) < _LARGEST).all():
+            raise InvalidCodesError(f"the table holds values that are not finite or not below {_LARGEST:g}")
 
     @property
     def width(self) -> int:

@@ -60,7 +60,9 @@ def adapt(
         loss=model.full_softmax,
         validate=lambda: model.evaluate(0, shop.split.valid)["ndcg@10"],
     )
-    checkpoints = CheckpointFolder.of_run(store.cache, "adapt", dataset.fingerprint, backbone.sha256, config)
+    checkpoints = CheckpointFolder.of_run(
+        store.cache, "adapt", dataset.fingerprint, backbone.sha256, shop.quantizer.sha256, config
+    )
     result = fit(task, config.fit, checkpoints)
     if weights_sha256(network) != before:
         raise NetworkChangedError("adapting changed the network: this is a fault of vqrec, nothing was written")

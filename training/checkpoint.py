@@ -11,6 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from training.errors import DataError
+
 _FILE = "checkpoint.safetensors"
 
 
@@ -58,7 +60,11 @@ class CheckpointFolder:
         beside.replace(self.path / _FILE)
 
     def load(self) -> TrainingState | None:
-        """The last state that was saved whole; None where there is none."""
+        """The last state that was saved whole; None where there is none.
+
+        Raises:
+            DataError: if it is damaged.
+        """
         path = self.path / _FILE
         if not path.is_file():
             return None
@@ -69,10 +75,10 @@ class CheckpointFolder:
                 for key in file.keys():  # noqa: SIM118 - not a dict
                     group, name = key.split("/", 1)
                     getattr(state, group)[name] = file.get_tensor(key)
-        except (SafetensorError, KeyError, ValueError, TypeError) as error:
-            raise ValueError(f"the checkpoint {path} cannot be read ({error}): delete it to start afresh") from error
-        state.epoch, state.best_epoch = int(numbers["epoch"]), int(numbers["best_epoch"])
-        state.best_score = float(numbers["best_score"])
+            state.epoch, state.best_epoch = int(numbers["epoch"]), int(numbers["best_epoch"])
+            state.best_score = float(numbers["best_score"])
+        except (SafetensorError, AttributeError, KeyError, ValueError, TypeError) as error:
+            raise DataError(f"the checkpoint {path} cannot be read ({error}): delete it to start afresh") from error
         return state
 
     def clear(self) -> None:

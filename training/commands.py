@@ -63,8 +63,16 @@ def _training_options(stage: F) -> F:
     options = [
         _seed,
         click.option("--epochs", default=30, show_default=True, type=click.IntRange(1), help="The most epochs."),
-        click.option("--patience", default=4, show_default=True, help="Epochs without a better validation NDCG@10."),
-        click.option("--learning-rate", default=1e-3, show_default=True, type=float),
+        click.option(
+            "--patience",
+            default=4,
+            show_default=True,
+            type=click.IntRange(1),
+            help="Epochs without a better validation NDCG@10.",
+        ),
+        click.option(
+            "--learning-rate", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True, max=1e3)
+        ),
         click.option("--codebooks", default=32, show_default=True, help="Indices of an item code."),
         click.option("--codebook-size", default=256, show_default=True, help="Centroids a codebook, a power of two."),
     ]
@@ -77,10 +85,14 @@ def _network_options(stage: F) -> F:
     """The options of a stage that makes a network."""
     options = [
         click.option("--text-encoder", default=None, help="A name on the hub or a folder.  [default: MiniLM]"),
-        click.option("--width", default=300, show_default=True, help="Of item and user vectors."),
-        click.option("--layers", default=2, show_default=True, help="Of the Transformer."),
-        click.option("--heads", default=2, show_default=True, help="Of its attention."),
-        click.option("--max-history", default=50, show_default=True, help="The longest history it sees."),
+        click.option(
+            "--width", default=300, show_default=True, type=click.IntRange(1), help="Of item and user vectors."
+        ),
+        click.option("--layers", default=2, show_default=True, type=click.IntRange(1, 64), help="Of the Transformer."),
+        click.option("--heads", default=2, show_default=True, type=click.IntRange(1, 64), help="Of its attention."),
+        click.option(
+            "--max-history", default=50, show_default=True, type=click.IntRange(3), help="The longest history it sees."
+        ),
     ]
     for option in reversed(options):
         stage = option(stage)
@@ -168,6 +180,8 @@ def ingest(data: Path, domain: str, url: str, api_key: str | None) -> None:
 
     counts = run(load_items(data), IngestTarget(url, domain, api_key))
     click.echo(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
+    if counts.get("invalid"):
+        raise click.ClickException(f"{counts['invalid']} items were refused; the others are served")
 
 
 def _config(options: dict[str, Any]) -> "TrainingConfig":
@@ -182,9 +196,13 @@ def _config(options: dict[str, Any]) -> "TrainingConfig":
         learning_rate=options["learning_rate"],
         seed=options["seed"],
     )
+    if options["codebook_size"] & (options["codebook_size"] - 1):
+        raise click.BadParameter(f"--codebook-size must be a power of two, not {options['codebook_size']}")
     layout = CodeLayout(options["codebooks"], options["codebook_size"])
     if "width" not in options:
         return TrainingConfig(layout=layout, fit=fit)
+    if options["width"] % options["heads"]:
+        raise click.BadParameter(f"--width {options['width']} is not a multiple of --heads {options['heads']}")
     network = NetworkConfig(
         architecture=TransformerArchitecture(layers=options["layers"], heads=options["heads"]),
         width=options["width"],

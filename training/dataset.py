@@ -16,6 +16,7 @@ from training.histories import Histories, offsets_of
 from training.readers.bad_rows import BadRows
 from training.readers.source import INTERACTION_COLUMNS, AttributeValue
 from training.readers.tables import check_columns, kind_of_table, read_interactions, read_items, read_parquet
+from training.readers.values import whole_timestamps
 
 _SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".ndjson.gz")
 
@@ -160,4 +161,6 @@ def _read_log(path: Path) -> pl.DataFrame:
             return log
     # not as `vqrec prepare` writes it: row by row, which converts what can be, and names the row that cannot
     rows = list(read_interactions(path, BadRows(strict=True)))
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    timestamps = whole_timestamps([row.timestamp for row in rows])
+    columns = ([row.user_id for row in rows], [row.item_id for row in rows], timestamps)
+    return pl.DataFrame(dict(zip(INTERACTION_COLUMNS, columns, strict=True)), schema=schema)

@@ -1,6 +1,7 @@
 """``make demo``: the whole way once, on sample data, by the commands that a user would type."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ def demo(folder: Path, port: int, oneshot: bool) -> None:
     """Two shops: generated, trained, served, and asked for recommendations."""
     started = time.monotonic()
     data, artifacts = folder / "data", folder / "artifacts"
+    shutil.rmtree(folder / "service", ignore_errors=True)  # what an earlier demo serves may have another backbone
     shops = [Path(line) for line in _vqrec("sample", "--out", data).splitlines()]
     backbone = _vqrec("pretrain", "--data", *shops, "--out", artifacts, "--epochs", 10)
     adapters = {shop.name: _adapt(shop, backbone, artifacts) for shop in shops}

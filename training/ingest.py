@@ -44,6 +44,10 @@ def ingest(items: Items, target: IngestTarget) -> dict[str, int]:
     """
     if len(items) == 0:
         raise DataError("there are no items to ingest")
+    try:
+        httpx.URL(target.url)
+    except httpx.InvalidURL as error:
+        raise ServiceError(f"{target.url!r} is no URL: {error}") from error
     counts: Counter[str] = Counter()
     headers = {"X-API-Key": target.api_key} if target.api_key else {}
     with (

@@ -1,6 +1,7 @@
 """A service on this machine, started as a user would start it and stopped when it is no longer needed."""
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,8 +25,9 @@ def local_service(artifacts: Path, data_dir: Path, port: int) -> Iterator[httpx.
     Its log is ``data_dir``/service.log.
 
     Raises:
-        ServiceError: if it stops at once, or is not ready after a minute.
+        ServiceError: if the port is taken, or the service stops at once or is not ready after a minute.
     """
+    _check_free(port)
     options = ["--port", str(port), "--artifacts", str(artifacts), "--data-dir", str(data_dir)]
     command = [str(Path(sys.executable).with_name("vqrec")), "serve", *options]
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -66,6 +68,15 @@ def checked(response: httpx.Response) -> dict[str, Any]:
         raise ServiceError(f"{response.request.method} {response.request.url} answered {response.text}")
     answer: dict[str, Any] = response.json()
     return answer
+
+
+def _check_free(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ServiceError(f"port {port} is taken: stop what listens there, or choose another port") from error
 
 
 def _wait_until_ready(client: httpx.Client, process: "subprocess.Popen[bytes]", log: Path) -> None:

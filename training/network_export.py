@@ -19,6 +19,11 @@ class ExportError(RuntimeError):
 def export_network(network: UserTransformer, width: int, max_history: int) -> bytes:
     """An ONNX graph: ``vectors`` float32 [batch, time, width], ``lengths`` int64 [batch] ─► ``users`` [batch, width].
 
+    Args:
+        network: what is exported.
+        width: of its vectors.
+        max_history: at least 3, else torch takes the time for a constant.
+
     Raises:
         ExportError: if a size was fixed in the graph, or its outputs differ from the network's by more than 1e-4.
     """

@@ -14,6 +14,7 @@ from training.k_core import k_core
 from training.prepare_summary import PrepareSummary, TableSummary
 from training.readers.bad_rows import BadRows
 from training.readers.source import INTERACTION_COLUMNS, ItemRow, Source
+from training.readers.values import whole_timestamps
 from training.replace_file import replace_files
 
 ITEMS_FILE = "items.parquet"
@@ -123,10 +124,11 @@ def _read_interactions(
     source: Source, items: Mapping[str, ItemRow], bad_rows: BadRows
 ) -> tuple[pl.DataFrame, int, int]:
     """Interactions with known items, the number of rows read, and how many of them had an unknown item."""
-    # 24 bytes a row until all are read: an id is kept once
+    # numbers instead of ids until all rows are read: an id is kept once
     item_numbers = {item_id: number for number, item_id in enumerate(items)}
     user_numbers: dict[str, int] = {}
-    users, bought, timestamps = array("q"), array("q"), array("q")
+    users, bought = array("q"), array("q")
+    timestamps: list[int | float] = []
     unknown = 0
     for user_id, item_id, timestamp in source.interactions(bad_rows):
         item = item_numbers.get(item_id)
@@ -140,7 +142,7 @@ def _read_interactions(
         {
             "user_id": pl.Series(list(user_numbers), dtype=pl.String()).gather(pl.Series(users, dtype=pl.Int64())),
             "item_id": pl.Series(list(items), dtype=pl.String()).gather(pl.Series(bought, dtype=pl.Int64())),
-            "timestamp": pl.Series(timestamps, dtype=pl.Int64()),
+            "timestamp": pl.Series(whole_timestamps(timestamps), dtype=pl.Int64()),
         }
     )
     return log, len(log) + unknown + bad_rows.total("interactions"), unknown

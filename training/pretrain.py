@@ -50,8 +50,8 @@ def pretrain(datasets: Mapping[str, Dataset], store: ArtifactStore, config: Trai
         loss=model.in_batch_contrastive,
         validate=lambda: mean_validation(model),
     )
-    fingerprints = [dataset.fingerprint for dataset in datasets.values()]
-    checkpoints = CheckpointFolder.of_run(store.cache, "pretrain", *fingerprints, encoder.bundle.sha256, config)
+    identity = [(shop.dataset.fingerprint, shop.quantizer.sha256) for shop in shops]
+    checkpoints = CheckpointFolder.of_run(store.cache, "pretrain", identity, config)
     result = fit(task, config.fit, checkpoints)
     say(f"{task.label}: best after epoch {result.best_epoch}, mean validation NDCG@10 {result.best_score:.4f}")
     projection = model.tables.export_projection()

@@ -53,6 +53,8 @@ def train_quantizer(text_vectors: npt.NDArray[np.float16], layout: CodeLayout, s
     padded_dim = -(-text_dim // layout.num_codebooks) * layout.num_codebooks
     vectors = np.zeros((len(text_vectors), padded_dim), dtype=np.float32)
     vectors[:, :text_dim] = text_vectors
+    # Sums over several threads depend on how many there are, and the same seed must give the same codes everywhere.
+    faiss.omp_set_num_threads(1)
     rotation = _train_rotation(vectors, layout, seed)  # [padded_dim, padded_dim]
     centroids = _train_centroids(vectors @ rotation, layout, seed)
     return Quantizer(layout, np.ascontiguousarray(rotation[:text_dim]), centroids)
@@ -72,7 +74,8 @@ def _train_rotation(vectors: npt.NDArray[np.float32], layout: CodeLayout, seed: 
     transform.niter = _ROTATION_ROUNDS
     quantizer = _product_quantizer(dim, layout, seed)
     transform.pq = quantizer
-    transform.train(vectors)
+    # FAISS writes past its buffers where there are fewer vectors than dimensions; repeating all changes no mean.
+    transform.train(np.tile(vectors, (-(-dim // len(vectors)), 1)))
     return np.ascontiguousarray(faiss.vector_to_array(transform.A).reshape(dim, dim).T)
 
 

@@ -49,7 +49,7 @@ def train(dataset: Dataset, domain: str, store: ArtifactStore, config: TrainingC
         loss=model.full_softmax,
         validate=lambda: model.evaluate(0, shop.split.valid)["ndcg@10"],
     )
-    checkpoints = CheckpointFolder.of_run(store.cache, "train", dataset.fingerprint, encoder.bundle.sha256, config)
+    checkpoints = CheckpointFolder.of_run(store.cache, "train", (dataset.fingerprint, shop.quantizer.sha256), config)
     result = fit(task, config.fit, checkpoints)
     say(f"training {domain}: best after epoch {result.best_epoch}, validation NDCG@10 {result.best_score:.4f}")
     model.eval()

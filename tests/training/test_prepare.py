@@ -53,6 +53,20 @@ def test_interactions_come_by_user_and_time_and_ties_as_they_were_read(tmp_path:
     assert pl.read_parquet(tmp_path / "out" / "items.parquet")["item_id"].to_list() == ["a", "b", "c"]
 
 
+def test_a_fraction_of_a_second_orders_and_tells_rows_apart(tmp_path: Path) -> None:
+    log = [bought("u", "a", 1700000000.3), bought("u", "a", 1700000000.1), bought("u", "b", "1700000000.2")]
+    log.append(bought("u", "b", 1700000001))
+    source = write_shop(tmp_path / "raw", [thing("a"), thing("b")], log)
+    summary = prepare(PrepareConfig(source, tmp_path / "out", min_user=1, min_item=1))
+    assert summary.interactions.kept == 4
+    assert written(tmp_path / "out") == [
+        ("u", "a", 1_700_000_000_100),
+        ("u", "b", 1_700_000_000_200),
+        ("u", "a", 1_700_000_000_300),
+        ("u", "b", 1_700_000_001_000),
+    ]
+
+
 def test_every_row_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     items: Rows = [thing("a", price=1), thing("b"), {"item_id": "no text"}, thing("a", price=2), thing("rare")]
     log = [

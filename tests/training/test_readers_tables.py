@@ -81,7 +81,7 @@ def test_whole_numbers_are_ids(tmp_path: Path) -> None:
     ("written", "timestamp"),
     [
         ("1700000000", 1_700_000_000),
-        ("1700000000.9", 1_700_000_000),
+        ("1700000000.9", 1_700_000_000.9),
         ("1.7e9", 1_700_000_000),
         ("-5", -5),
         ("9007199254740993", 9_007_199_254_740_993),  # not through a float, which has no such number
@@ -90,7 +90,7 @@ def test_whole_numbers_are_ids(tmp_path: Path) -> None:
         ("2023-11-14 23:13:20+01:00", 1_700_000_000_000),
     ],
 )
-def test_timestamps_are_numbers_or_dates(tmp_path: Path, written: str, timestamp: int) -> None:
+def test_timestamps_are_numbers_or_dates(tmp_path: Path, written: str, timestamp: float) -> None:
     path = tmp_path / "interactions.csv"
     path.write_text(f"user_id,item_id,timestamp\nu,i,{written}\n")
     assert list(read_interactions(path, BadRows())) == [Interaction("u", "i", timestamp)]

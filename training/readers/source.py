@@ -17,11 +17,11 @@ INTERACTION_COLUMNS = ("user_id", "item_id", "timestamp")
 
 
 class Interaction(NamedTuple):
-    """One purchase, review or click. ``timestamp`` orders; its unit is the source's own."""
+    """One purchase, review or click. ``timestamp`` orders; its unit is the source's own, and it may have a fraction."""
 
     user_id: str
     item_id: str
-    timestamp: int
+    timestamp: int | float
 
 
 class Source(Protocol):

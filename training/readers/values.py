@@ -2,13 +2,16 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import numpy as np
+import numpy.typing as npt
+
 from models.errors import InvalidItemError
 from models.item_text import TEXT_FIELDS, compose_text
-from training.errors import RowError
+from training.errors import DataError, RowError
 from training.readers.source import INTERACTION_COLUMNS, AttributeValue, Interaction, ItemRow
 
 _INT64 = 1 << 63
@@ -72,8 +75,8 @@ def parse_id(row: Mapping[str, object], name: str) -> str:
     return _unicode(name, value)
 
 
-def parse_timestamp(value: object) -> int:
-    """A point in time as int64: a number as it is, its fraction cut off, or a date (ISO 8601) in milliseconds, UTC."""
+def parse_timestamp(value: object) -> int | float:
+    """A point in time: a number as it is, or a date (ISO 8601) in milliseconds, UTC."""
     if value is None or value == "":
         raise RowError("timestamp is empty")
     number = _number(value)
@@ -83,7 +86,21 @@ def parse_timestamp(value: object) -> int:
         raise RowError("timestamp is not finite", value)
     if not -_INT64 <= number < _INT64:
         raise RowError("timestamp is out of range", value)
-    return int(number)
+    return int(number) if number == int(number) else number
+
+
+def whole_timestamps(timestamps: Sequence[int | float]) -> npt.NDArray[np.int64]:
+    """Points in time as int64, all in thousandths of their unit if one of them has a fraction.
+
+    Raises:
+        DataError: if thousandths of the unit do not fit.
+    """
+    if all(isinstance(timestamp, int) for timestamp in timestamps):
+        return np.array(timestamps, dtype=np.int64)
+    thousandths = [round(timestamp * 1000) for timestamp in timestamps]
+    if any(not -_INT64 <= timestamp < _INT64 for timestamp in thousandths):
+        raise DataError("the timestamps mix fractions with numbers that are too large: give all of them in one unit")
+    return np.array(thousandths, dtype=np.int64)
 
 
 def _number(value: object) -> int | float | None:

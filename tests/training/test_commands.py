@@ -1,0 +1,179 @@
+"""The offline commands, as a shell script meets them: results on standard output, all else on standard error."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from models.bundle import read_bundle
+from models.command_line import main
+from models.manifest import AdapterManifest, BackboneManifest
+from tests.tiny_models import write_tiny_store
+from tests.training.small_shop import ENCODER, Pretrained, SmallShops
+from training.dataset import load_dataset
+
+SIZES = ("--codebooks", "8", "--codebook-size", "32", "--epochs", "1")
+NETWORK = ("--text-encoder", ENCODER, "--width", "16", "--layers", "1", "--heads", "2", "--max-history", "8")
+METRICS = ["recall@10", "ndcg@10", "recall@50", "ndcg@50", "mrr"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        return self.out.splitlines()[-1]
+
+
+Vqrec = Callable[..., Done]
+
+
+@pytest.fixture
+def vqrec(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Vqrec:
+    """The command line in this process, its output taken from the file descriptors, where libraries write too."""
+
+    def run(*arguments: object) -> Done:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["vqrec", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capfd.readouterr()
+        return Done(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.mark.training
+def test_train_ends_with_the_adapters_path_and_evaluate_scores_it(
+    vqrec: Vqrec, shops: SmallShops, tmp_path: Path
+) -> None:
+    store = shops.new_store(tmp_path / "artifacts")
+    data = shops.folders[0]
+    trained = vqrec("train", "--data", data, "--domain", "my-shop", "--out", store.root, *SIZES, *NETWORK)
+    assert trained.status == 0, trained.err
+    adapter = Path(trained.last_line)
+    assert adapter.is_absolute()
+    assert trained.out.splitlines() == [str(adapter)]
+    assert "epoch 1, loss" in trained.err
+    manifest = read_bundle(adapter, AdapterManifest).manifest
+    assert manifest.domain == "my-shop"
+    assert manifest.width == 16
+    assert store.find(store.backbones, manifest.backbone).is_dir()
+
+    json_file = tmp_path / "made" / "metrics.json"
+    evaluated = vqrec("evaluate", "--data", data, "--adapter", adapter, "--json", json_file)
+    assert evaluated.status == 0, evaluated.err
+    document = json.loads(json_file.read_text())
+    assert sorted(document) == ["items", "seconds", "test", "users", "valid"]
+    assert list(document["test"]) == list(document["valid"]) == METRICS
+    assert (document["users"], document["items"]) == (400, 420)
+    assert document["seconds"] > 0
+    assert [line.split()[0] for line in evaluated.out.splitlines()] == ["400", "valid", "test"]
+    assert f"ndcg@10 {document['test']['ndcg@10']:.4f}" in evaluated.last_line
+
+
+@pytest.mark.training
+def test_pretrain_takes_several_folders_and_adapt_goes_on_from_its_last_line(
+    vqrec: Vqrec, shops: SmallShops, tmp_path: Path
+) -> None:
+    store = shops.new_store(tmp_path / "artifacts")
+    pretrained = vqrec("pretrain", "--data", *shops.folders, "--out", store.root, *SIZES, *NETWORK)
+    assert pretrained.status == 0, pretrained.err
+    backbone = read_bundle(Path(pretrained.last_line), BackboneManifest)
+    assert pretrained.out.splitlines() == [str(backbone.path)]
+    assert all(str(folder) in pretrained.err for folder in shops.folders)
+
+    where = ("--backbone", backbone.path, "--domain", "second", "--out", tmp_path / "other")
+    adapted = vqrec("adapt", "--data", shops.folders[1], *where, *SIZES)
+    assert adapted.status == 0, adapted.err
+    adapter = read_bundle(Path(adapted.last_line), AdapterManifest)
+    assert adapted.out.splitlines() == [str(adapter.path)]
+    assert adapter.manifest.backbone == backbone.sha256
+    assert adapter.path.parents[2] == tmp_path / "other"
+
+
+def test_sample_prints_its_folders_and_the_seed_decides_what_is_in_them(vqrec: Vqrec, tmp_path: Path) -> None:
+    prints = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        done = vqrec("sample", "--out", tmp_path / name, "--seed", seed)
+        folders = [Path(line) for line in done.out.splitlines()]
+        assert len(folders) == 2
+        prints.append([load_dataset(folder).fingerprint for folder in folders])
+    assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--domain", "My Shop"), "'My Shop' is not a domain name"),
+        (("--domain", "../up"), "is not a domain name"),
+        (("--epochs", "0"), "--epochs"),
+        (("--patience", "0"), "--patience"),
+        (("--seed", "-1"), "--seed"),
+        (("--layers", "0"), "--layers"),
+        (("--heads", "0"), "--heads"),
+        (("--width", "0"), "--width"),
+        (("--width", "15", "--heads", "2"), "heads"),
+        (("--max-history", "2"), "--max-history"),
+        (("--codebooks", "0"), "num_codebooks must be 1 to 1024"),
+        (("--codebook-size", "1"), "codebook_size must be 2"),
+        (("--codebook-size", "100"), "power of two"),
+        (("--learning-rate", "fast"), "--learning-rate"),
+        (("--learning-rate", "0"), "--learning-rate"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused_before_anything_is_done(
+    vqrec: Vqrec, shops: SmallShops, tmp_path: Path, options: tuple[str, ...], complaint: str
+) -> None:
+    domain = () if "--domain" in options else ("--domain", "shop")
+    done = vqrec("train", "--data", shops.folders[0], *domain, "--out", tmp_path / "out", *NETWORK, *SIZES, *options)
+    assert done.status in (1, 2)
+    assert complaint in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_is_none_is_one_line(vqrec: Vqrec, tmp_path: Path) -> None:
+    done = vqrec("train", "--data", tmp_path, "--domain", "shop", "--out", tmp_path / "out")
+    assert done.status == 1
+    assert len(done.err.splitlines()) == 1
+    assert "has no items.parquet" in done.err
+
+
+def test_an_artifact_of_another_kind_is_one_line(vqrec: Vqrec, shops: SmallShops, tmp_path: Path) -> None:
+    tiny = write_tiny_store(tmp_path / "tiny")
+    done = vqrec("evaluate", "--data", shops.folders[0], "--adapter", tiny.backbone.path)
+    assert (done.status, len(done.err.splitlines()), done.out) == (1, 1, "")
+    where = ("--domain", "shop", "--out", tmp_path / "out")
+    done = vqrec("adapt", "--data", shops.folders[0], "--backbone", tiny.adapter.path, *where)
+    assert (done.status, done.out) == (1, "")
+    assert "is of the kind adapter, not backbone" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.training
+def test_a_backbone_is_never_changed_by_evaluating_or_adapting_with_another_seed(
+    vqrec: Vqrec, shops: SmallShops, pretrained: Pretrained, tmp_path: Path
+) -> None:
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in pretrained.backbone.path.iterdir()}
+
+    before = files()
+    where = ("--backbone", pretrained.backbone.path, "--domain", "shop", "--out", tmp_path / "out")
+    paths = {vqrec("adapt", "--data", shops.folders[0], *where, *SIZES, "--seed", seed).last_line for seed in (0, 0, 1)}
+    assert len(paths) == 2
+    for path in paths:
+        assert vqrec("evaluate", "--data", shops.folders[0], "--adapter", path).status == 0
+    assert files() == before
