@@ -27,7 +27,7 @@ from service.inference.runtime import RuntimeConfig, RuntimeProvider, find_backb
 from service.items.endpoints import router as items_router
 from service.items.service import ItemService
 from service.metrics import Metrics
-from service.middleware import API_PREFIX, BodyLimit, RequestContext
+from service.middleware import API_PREFIX, BodyLimit, ReadablePath, RequestContext
 from service.problems import install_problem_handlers
 from service.recommend.endpoints import router as recommend_router
 from service.recommend.service import RecommendService
@@ -54,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(ReadablePath)
     app.add_middleware(RequestContext, metrics=metrics)  # added last, so outermost
     install_problem_handlers(app)
     app.include_router(health_router)

@@ -1,11 +1,14 @@
 """The commands of the service: ``vqrec serve`` and ``vqrec doctor``."""
 
 import ipaddress
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from models.errors import VqrecError
 from service.app import create_app
 from service.doctor import examine
 from service.errors import ConfigurationError
@@ -25,7 +28,7 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
     try:
         settings = load_settings(artifacts=artifacts, data_dir=data_dir)
         check_exposure(host, settings)
-        app = create_app(settings)
+        app = _Startup(create_app(settings))
     except ConfigurationError as error:
         raise click.ClickException(error.detail) from error
     configure_logging(settings.log_level)
@@ -41,9 +44,11 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
             lifespan="on",
         )
     )
-    server.run()
+    with suppress(SystemExit):  # uvicorn's way to say that it did not start
+        server.run()
     if not server.started:
-        raise click.ClickException("the service did not start; the log above says why")
+        reason = app.fault.detail if app.fault else "the service did not start; the log above says why"
+        raise click.ClickException(reason)
 
 
 @click.command()
@@ -63,6 +68,29 @@ def doctor(artifacts: Path | None, data_dir: Path | None, port: int) -> None:
     click.echo(f"\n{faults} thing(s) wrong" if faults else "\nall is well")
     if faults:
         raise SystemExit(1)
+
+
+class _Startup:
+    """The application, but a fault that keeps it from starting is kept for the command to tell, without a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.fault: VqrecError | None = None
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_news(message: Message) -> None:
+            if message["type"] != "lifespan.startup.failed":  # it holds the traceback of what is raised next
+                await send(message)
+
+        try:
+            await self._app(scope, receive, send_news)
+        except VqrecError as error:
+            self.fault = error
+            await send({"type": "lifespan.startup.failed"})
 
 
 def check_exposure(host: str, settings: Settings) -> None:

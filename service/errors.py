@@ -78,6 +78,14 @@ class ForbiddenError(VqrecError):
     title = "Scope missing"
 
 
+class CrossSiteError(VqrecError):
+    """A web page of another site sent the request, and no key is asked for that it would not have."""
+
+    status = 403
+    slug = "cross-site"
+    title = "Request from another site"
+
+
 class UnknownDomainError(VqrecError):
     status = 404
     slug = "unknown-domain"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Coroutine
+from email.message import Message
 from typing import Any
 
 from fastapi import Request, Response
@@ -28,6 +29,7 @@ class StrictJsonRoute(APIRoute):
         takes_json = self.body_field is not None
 
         async def handle_strictly(request: Request) -> Response:
+            _check_encoding(request)
             if takes_json:
                 _check_content_type(request)
             return await handle(StrictJsonRequest(request.scope, request.receive))
@@ -40,6 +42,17 @@ def _check_content_type(request: Request) -> None:
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != "application/json" and not given.endswith("+json"):
         raise UnsupportedMediaTypeError("send the body with Content-Type: application/json")
+
+
+def _check_encoding(request: Request) -> None:
+    codings = {coding.strip().lower() for coding in request.headers.get("content-encoding", "").split(",")}
+    if unknown := sorted(codings - {"", "identity"}):
+        raise UnsupportedMediaTypeError(f"the Content-Encoding {unknown[0][:100]!r} is not read: send the body plain")
+    content_type = Message()
+    content_type["Content-Type"] = request.headers.get("content-type", "")
+    charset = content_type.get_content_charset("utf-8")
+    if charset not in ("utf-8", "utf8"):
+        raise UnsupportedMediaTypeError(f"the charset {charset[:100]!r} is not read: send the body as UTF-8")
 
 
 def parse_json(raw: bytes) -> Any:  # noqa: ANN401  (any JSON value)

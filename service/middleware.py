@@ -1,17 +1,20 @@
-"""What surrounds every request, in plain ASGI: its id, its log line, its metrics, and the limit of its body."""
+"""What surrounds every request, in plain ASGI: its id, its log line, its metrics, a path that can be read,
+and the limit of its body."""
 
 import re
 import uuid
 from dataclasses import dataclass, field
 from time import perf_counter
+from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.errors import BadRequestError
 from service.metrics import Metrics
-from service.problems import internal_problem
+from service.problems import internal_problem, problem_of
 
 log = structlog.get_logger("service.access")
 
@@ -19,6 +22,7 @@ REQUEST_ID = "X-Request-ID"
 API_PREFIX = "/v1"
 _NO_ROUTE = "unknown"
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 @dataclass
@@ -76,6 +80,25 @@ class RequestContext:
         )
 
 
+class ReadablePath:
+    """Refuses a path whose octets are not UTF-8 or hold a control character.
+
+    What decodes paths would replace the former and what matches them would drop a last line feed: either way the
+    request would reach another item than the one that it names.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = _fault_of_path(scope) if scope["type"] == "http" else None
+        if fault is None:
+            await self._app(scope, receive, send)
+            return
+        error = BadRequestError(fault)
+        await problem_of(error, scope["path"], scope["state"]["request_id"])(scope, receive, send)
+
+
 class BodyLimit:
     """Refuses bodies that are too large: by their Content-Length at once, else while they stream in."""
 
@@ -104,6 +127,17 @@ class BodyLimit:
     def _too_large(self) -> HTTPException:
         # FastAPI turns whatever else a body raises while it is read into a 400.
         return HTTPException(413, f"a body may have {self._max_bytes} bytes; send a large bulk in parts")
+
+
+def _fault_of_path(scope: Scope) -> str | None:
+    octets = unquote_to_bytes(scope["raw_path"])
+    if _CONTROL.search(octets):
+        return "the path holds a control character; no domain, item or operation has one in its name"
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return "the path is not UTF-8 once it is percent-decoded"
+    return None
 
 
 def _template(scope: Scope) -> str:

@@ -52,6 +52,16 @@ def internal_problem(path: str, request_id: str) -> JSONResponse:
     return _response(path, request_id, 500, ("internal-error", "Internal error", detail))
 
 
+def problem_of(error: VqrecError, path: str, request_id: str) -> JSONResponse:
+    """The answer to a request that ended with this error."""
+    response = _response(path, request_id, error.status, (error.slug, error.title, error.detail))
+    if isinstance(error, RetryableError):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = _AUTHENTICATE
+    return response
+
+
 def faults_of(errors: Sequence[Any]) -> list[Fault]:
     """Faults out of pydantic's errors: where and what, and never the input itself, which may be huge or secret."""
     faults = [
@@ -69,13 +79,7 @@ def summary_of(faults: Sequence[Fault]) -> str:
 
 
 async def _on_vqrec_error(request: Request, raised: Exception) -> JSONResponse:
-    error = cast(VqrecError, raised)
-    response = _answer(request, error.status, (error.slug, error.title, error.detail))
-    if isinstance(error, RetryableError):
-        response.headers["Retry-After"] = str(error.retry_after)
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = _AUTHENTICATE
-    return response
+    return problem_of(cast(VqrecError, raised), request.url.path, _request_id(request))
 
 
 async def _on_validation_error(request: Request, raised: Exception) -> JSONResponse:
@@ -106,7 +110,7 @@ async def _on_http_exception(request: Request, raised: Exception) -> JSONRespons
 def _answer(
     request: Request, status: int, kind: tuple[str, str, str], faults: list[Fault] | None = None
 ) -> JSONResponse:
-    return _response(request.url.path, getattr(request.state, "request_id", ""), status, kind, faults)
+    return _response(request.url.path, _request_id(request), status, kind, faults)
 
 
 def _response(
@@ -123,6 +127,10 @@ def _response(
         errors=faults,
     )
     return JSONResponse(problem.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
+
+
+def _request_id(request: Request) -> str:
+    return getattr(request.state, "request_id", "")
 
 
 def _where(location: Sequence[object]) -> str:

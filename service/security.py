@@ -8,7 +8,7 @@ from typing import Literal, cast, get_args
 
 from fastapi import Request
 
-from service.errors import ConfigurationError, ForbiddenError, UnauthenticatedError
+from service.errors import ConfigurationError, CrossSiteError, ForbiddenError, UnauthenticatedError
 
 Scope = Literal["read", "ingest", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -57,11 +57,14 @@ def require_scope(scope: Scope) -> Callable[[Request], Awaitable[None]]:
     Raises (from the dependency):
         UnauthenticatedError: without a key or with an unknown one.
         ForbiddenError: if the key lacks the scope.
+        CrossSiteError: if there are no keys, and a web page of another site asks for more than to read.
     """
 
     async def check(request: Request) -> None:
         api_keys = cast(ApiKeys, request.state.app.api_keys)
         if not api_keys.keys:
+            if scope != "read":
+                _check_same_site(request)
             return
         key = _presented_key(request)
         scopes = api_keys.scopes_of(key) if key else None
@@ -72,6 +75,14 @@ def require_scope(scope: Scope) -> Callable[[Request], Awaitable[None]]:
             raise ForbiddenError(f"this API key lacks the scope {scope!r}")
 
     return check
+
+
+def _check_same_site(request: Request) -> None:
+    # A browser on this machine reaches a loopback service for every page that it shows, and tells on those.
+    origin = request.headers.get("origin")
+    other_host = origin is not None and origin.partition("://")[2].lower() != request.headers.get("host", "").lower()
+    if other_host or request.headers.get("sec-fetch-site", "none") in ("cross-site", "same-site"):
+        raise CrossSiteError("a web page of another site sent this; without API keys only reading is open to those")
 
 
 def _presented_key(request: Request) -> str | None:

@@ -97,7 +97,8 @@ class AdminService:
         bound = await self._directory.enlist(domain, backbone)
         if bound != backbone:
             raise ArtifactMismatchError(
-                f"the adapter was made for the backbone {backbone[:12]}, the other domains run {bound[:12]}"
+                f"the adapter was made for the backbone {backbone[:12]}, the other domains run {bound[:12]}: "
+                f"make one with `vqrec adapt --backbone` and {bound[:12]}, or delete those domains first"
             )
 
     def _next(self, domain: str, current: WantedDomain | None, adapter: AdapterChoice) -> WantedDomain:

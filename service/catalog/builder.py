@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from models.adapter import DomainAdapter
-from models.backbone import GOLDEN_FILE
+from models.backbone import GOLDEN_FILE, Backbone
 from models.errors import InvalidArtifactError
 from service.catalog.building import derive_replica, load_replica
 from service.catalog.directory import WantedDomain
 from service.catalog.replica import DomainReplica, ReplicaContext
+from service.catalog.snapshot import DomainSnapshot
 from service.catalog.sources import AdapterSources
-from service.inference.runtime import InferenceRuntime, RuntimeProvider
+from service.inference.runtime import RuntimeProvider
 from service.inference.search import Selection, nearest
 
 _TEST_LIMIT = 10
@@ -41,14 +42,21 @@ class ReplicaBuilder:
             replica = await derive_replica(wanted, adapter, previous, self._context)
         else:
             replica = await load_replica(wanted, adapter, self._context, on_progress)
-        await asyncio.to_thread(_test, replica, runtime)
+        await asyncio.to_thread(check_answers, replica.snapshot, runtime.backbone)
         return await self.follow(replica, previous)
 
     async def follow(self, replica: DomainReplica, previous: DomainReplica | None) -> DomainReplica:
-        """Start a replica and wait until it has seen all that ``previous`` serves."""
+        """Start a replica and wait until it has seen all that ``previous`` serves, which then follows no further.
+
+        Side by side under steady writes neither would ever be seen to be level with the other. So the replica catches
+        up with where ``previous`` is now, then ``previous`` pauses and its last lead is made up. Writes that wait to be
+        served in that moment are served by the replica.
+        """
         replica.start()
         try:
-            while previous is not None and replica.position < previous.position:
+            if previous is not None:
+                await replica.reached(previous.position)
+                await previous.pause()
                 await replica.reached(previous.position)
         except asyncio.CancelledError:
             await replica.stop()
@@ -61,13 +69,22 @@ class ReplicaBuilder:
         return adapter
 
 
-def _test(replica: DomainReplica, runtime: InferenceRuntime) -> None:
-    """Recommend from the backbone's golden histories; what a replica cannot do here it must not be asked for."""
-    golden = runtime.backbone.bundle.read_tensors(GOLDEN_FILE)
+def check_answers(snapshot: DomainSnapshot, backbone: Backbone) -> None:
+    """Recommend from the backbone's golden histories; what cannot be done here must not be asked for.
+
+    Raises:
+        InvalidArtifactError: if an item has no place in the index, or a user is not given the items there are.
+    """
+    version, parts = snapshot.adapter.version, snapshot.recommendable()
+    # Of numbers no larger than one the sum is finite if and only if each is, and it takes no memory.
+    if not all(np.isfinite(segment.index.vectors.sum()) for segment, _ in parts):
+        raise InvalidArtifactError(f"the adapter {version} makes item vectors that are not finite")
+    golden = backbone.bundle.read_tensors(GOLDEN_FILE)
     vectors = cast(npt.NDArray[np.float32], golden["vectors"])
     lengths = cast(npt.NDArray[np.int64], golden["lengths"])
     histories = [row[:length] for row, length in zip(vectors, lengths, strict=True)]
-    users = runtime.backbone.network.user_vectors(histories)  # float32 [n, width]
-    hits = nearest(replica.snapshot, None, users, [Selection(_TEST_LIMIT)] * len(users))
-    if not all(np.isfinite(hit.score) for found in hits for hit in found):
-        raise InvalidArtifactError(f"the adapter {replica.adapter.version} gives scores that are not finite")
+    users = backbone.network.user_vectors(histories)  # float32 [n, width]
+    expected = min(_TEST_LIMIT, sum(int(np.count_nonzero(offered)) for _, offered in parts))
+    for hits in nearest(snapshot, None, users, [Selection(_TEST_LIMIT)] * len(users)):
+        if len(hits) != expected or not all(np.isfinite(hit.score) for hit in hits):
+            raise InvalidArtifactError(f"the adapter {version} does not give every item a score that is finite")

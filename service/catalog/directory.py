@@ -91,16 +91,17 @@ class DomainDirectory:
 
     async def delete(self, domain: str) -> None:
         """Remove a domain and all that belongs to it; doing it twice does no harm."""
-        keys = await self._keys_of(domain)
-        await self._redis.run(self._redis.commands.hdel(DOMAINS, domain))
-        if keys:
-            await self._redis.run(self._redis.commands.unlink(*keys))  # one command, so that nothing is left in part
+        pipe = self._redis.commands.pipeline(transaction=True)
+        pipe.hdel(DOMAINS, domain)
+        pipe.unlink(*DomainKeys(domain).fixed)
+        await self._redis.run(pipe.execute())
+        await self.drop_other_codes(domain, ())  # to which nothing is added any more, now that there is no adapter
 
     async def drop_other_codes(self, domain: str, quantizers: Collection[str]) -> None:
         """Delete the codes under every quantiser of the domain but these."""
         keys = DomainKeys(domain)
         kept = {keys.codes(quantizer) for quantizer in quantizers}
-        others = [key for key in await self._keys_of(domain) if keys.is_codes(key) and key not in kept]
+        others = [key for key in await self._codes_of(domain) if key not in kept]
         if others:
             await self._redis.run(self._redis.commands.unlink(*others))
 
@@ -114,12 +115,12 @@ class DomainDirectory:
         entries = cast("Mapping[bytes, list[tuple[bytes, object]]]", await self._redis.wait(command))
         return entries[CONTROL.encode()][-1][0].decode() if entries else position
 
-    async def _keys_of(self, domain: str) -> list[str]:
+    async def _codes_of(self, domain: str) -> list[str]:
         keys: set[str] = set()
         cursor = 0
         while True:
             cursor, found = await self._redis.run(
-                self._redis.commands.scan(cursor, match=DomainKeys(domain).everything, count=1000)
+                self._redis.commands.scan(cursor, match=DomainKeys(domain).all_codes, count=1000)
             )
             keys.update(key.decode() for key in cast("list[bytes]", found))
             if cursor == 0:

@@ -29,8 +29,10 @@ class DomainKeys:
         """Hash: item id ─► tag of the text, code under this quantiser."""
         return f"vqrec:{{{self.domain}}}:codes:{quantizer_sha256}"
 
-    def is_codes(self, key: str) -> bool:
-        return key.startswith(self.codes(""))
+    @property
+    def all_codes(self) -> str:
+        """A pattern for SCAN; names of domains hold no sign that it would take for a wildcard."""
+        return self.codes("*")
 
     @property
     def changes(self) -> str:
@@ -43,9 +45,9 @@ class DomainKeys:
         return f"vqrec:{{{self.domain}}}:adapter"
 
     @property
-    def everything(self) -> str:
-        """A pattern for SCAN; names of domains hold no sign that it would take for a wildcard."""
-        return f"vqrec:{{{self.domain}}}:*"
+    def fixed(self) -> tuple[str, ...]:
+        """All keys but those of codes."""
+        return (self.items, self.vectors, self.changes, self.adapter)
 
 
 def operation_key(operation_id: str) -> str:

@@ -9,7 +9,7 @@ import structlog
 
 from models.adapter import DomainAdapter
 from service.catalog.item import CatalogueItem
-from service.catalog.record import DamagedRecordError, StoredItem
+from service.catalog.record import StoredItem
 from service.catalog.repository import CatalogueRepository
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,8 @@ class CatalogueLoader:
         """Items whose stored code is of their text, and the ids of the others."""
         coded: list[tuple[StoredItem, bytes]] = []
         uncoded: list[str] = []
-        for stored, code in zip(map(_parsed, raw), codes, strict=True):
+        for (item_id, value), code in zip(raw, codes, strict=True):
+            stored = StoredItem.parse(item_id, value)
             if stored is None:
                 continue
             if code is not None and code[:TAG_BYTES] == stored.record.tag and self._fits(code):
@@ -76,7 +77,7 @@ class CatalogueLoader:
         found: list[StoredItem] = []
         vectors: list[bytes] = []
         for item_id, value, vector in raw:
-            stored = _parsed((item_id, value)) if value is not None else None
+            stored = StoredItem.parse(item_id, value)
             if stored is None:
                 continue  # deleted since
             if vector is None or len(vector) != 2 * quantizer.text_dim:
@@ -96,12 +97,3 @@ class CatalogueLoader:
 
     def _fits(self, code: bytes) -> bool:
         return len(code) == TAG_BYTES + self._adapter.quantizer.layout.bytes_per_code
-
-
-def _parsed(raw: tuple[str, bytes]) -> StoredItem | None:
-    # One damaged record must not keep a whole domain from being served; it is reported each time it is met.
-    try:
-        return StoredItem.parse(*raw)
-    except DamagedRecordError as error:
-        log.error("damaged-record", item_id=raw[0], error=error.detail)
-        return None

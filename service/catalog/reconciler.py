@@ -84,7 +84,10 @@ class Reconciler:
 
     @property
     def ready(self) -> bool:
-        """Whether every domain that there was at the start has been served once; it stays true."""
+        """Whether every domain that there was at the start has been served once or has failed; it stays true.
+
+        One that cannot be served must not keep the others of this process from being asked.
+        """
         return self._was_ready
 
     @property
@@ -155,7 +158,9 @@ class Reconciler:
             if choice.domain not in self._jobs:
                 await self._converge(choice)
         self._failures = {domain: failure for domain, failure in self._failures.items() if domain in wanted}
-        self._was_ready = self._was_ready or all(self._registry.get(domain) for domain in wanted)
+        self._was_ready = self._was_ready or all(
+            self._registry.get(domain) is not None or domain in self._failures for domain in wanted
+        )
 
     async def _converge(self, wanted: WantedDomain) -> None:
         replica = self._registry.get(wanted.domain)
@@ -239,6 +244,9 @@ class Reconciler:
             log.warning("old-codes-kept", domain=replica.domain)  # the next swap drops them
 
     async def _drop(self, domain: str) -> None:
+        job = self._jobs.get(domain)
+        if job is not None:
+            job.cancel()  # what it waits for in the stream is gone, and the next domain of this name waits for it
         replica = self._registry.remove(domain)
         if replica is not None:
             await replica.stop()

@@ -2,28 +2,26 @@
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import structlog
+from pydantic import BaseModel, ConfigDict
 
-from models.errors import VqrecError
+from models.manifest import Sha256
 from service.catalog.item import AttributeValue
+from service.catalog.stream import StreamId
+
+log = structlog.get_logger(__name__)
 
 _TAG_DIGITS = 16
-
-
-class DamagedRecordError(VqrecError):
-    """A record in Redis cannot be read: something else wrote to its keys."""
-
-    slug = "damaged-record"
-    title = "Damaged record"
 
 
 class ItemRecord(BaseModel):
     """What is known of an item besides its text vector and code."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A newer replica on the same Redis may write fields that this one does not know yet.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     text: str
-    text_sha256: str
+    text_sha256: Sha256
     attributes: dict[str, AttributeValue]
     available: bool
 
@@ -42,14 +40,23 @@ class StoredItem:
     record: ItemRecord
 
     @classmethod
-    def parse(cls, item_id: str, raw: bytes) -> "StoredItem":
-        """Read a value of the items hash.
+    def parse(cls, item_id: str, raw: bytes | None) -> "StoredItem | None":
+        """Read a value of the items hash. None if there is none, or one that cannot be read.
 
-        Raises:
-            DamagedRecordError: if it is none.
+        A damaged record counts as none, so that one that something else wrote neither keeps a domain from being served
+        nor an item from being written anew; it is reported each time it is met.
         """
-        version, _, json = raw.partition(b"\n")
+        if raw is None:
+            return None
         try:
+            version, _, json = raw.partition(b"\n")
+            StreamId.parse(version.decode())
             return cls(item_id, version.decode(), ItemRecord.model_validate_json(json))
-        except (ValidationError, UnicodeDecodeError) as error:
-            raise DamagedRecordError(f"the record of item {item_id!r} in Redis cannot be read") from error
+        except ValueError as error:  # pydantic's, and those of a version that is none
+            log.error("damaged-record", item_id=item_id, error=type(error).__name__)
+            return None
+
+
+def version_of(raw: bytes | None) -> bytes:
+    """The version of a value of the items hash, readable or not; empty if there is no value."""
+    return raw.partition(b"\n")[0] if raw is not None else b""

@@ -86,11 +86,15 @@ class DomainReplica:
         """Follow the stream until :meth:`stop`."""
         self._task = asyncio.create_task(self._follow(), name=f"follow {self.domain}")
 
-    async def stop(self) -> None:
-        """Stop following; whoever waits for a change is let go."""
+    async def pause(self) -> None:
+        """Stop following and go on serving; whoever waits for a change goes on waiting."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    async def stop(self) -> None:
+        """Stop following; whoever waits for a change is let go."""
+        await self.pause()
         self._stopped = True
         async with self._advanced:
             self._advanced.notify_all()

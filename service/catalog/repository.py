@@ -6,7 +6,7 @@ from typing import cast
 
 from service.catalog.keys import DomainKeys
 from service.catalog.record import ItemRecord, StoredItem
-from service.catalog.scripts import DELETE_ITEM, PUT_ITEM
+from service.catalog.scripts import DELETE_ITEM, PUT_ITEM, STORE_CODES
 from service.catalog.stream import StreamId
 from service.errors import UnknownDomainError, UnknownItemError
 from service.redis_client import RedisClient
@@ -19,14 +19,14 @@ class ItemWrite:
     """A record to be stored, if the item is still the one that was read.
 
     Args:
-        replaces: the version that was read, None if there was no such item.
+        replaces: the version that was read, as :func:`service.catalog.record.version_of` tells it.
         vector: float16 [text_dim] as bytes; None keeps the stored one.
         code: code under the writer's quantiser; None keeps the stored one.
     """
 
     item_id: str
     record: ItemRecord
-    replaces: str | None
+    replaces: bytes
     vector: bytes | None = None
     code: bytes | None = None
 
@@ -40,15 +40,11 @@ class CatalogueRepository:
         self._stream_length = stream_length
         self._put = redis.commands.register_script(PUT_ITEM)
         self._delete = redis.commands.register_script(DELETE_ITEM)
+        self._store_codes = redis.commands.register_script(STORE_CODES)
 
     async def get(self, item_ids: Sequence[str]) -> list[StoredItem | None]:
-        """The items with these ids, None where there is none.
-
-        Raises:
-            DamagedRecordError: if one cannot be read.
-        """
-        raw = await self.get_raw(item_ids)
-        return [StoredItem.parse(item_id, value) if value is not None else None for item_id, value in raw]
+        """The items with these ids, None where there is none that can be read."""
+        return [StoredItem.parse(item_id, value) for item_id, value in await self.get_raw(item_ids)]
 
     async def get_raw(self, item_ids: Sequence[str]) -> list[tuple[str, bytes | None]]:
         """As :meth:`get`, with the values as they are stored."""
@@ -80,9 +76,10 @@ class CatalogueRepository:
         return await self._hmget(self._keys.codes(quantizer), item_ids)
 
     async def store_codes(self, quantizer: str, codes: Mapping[str, bytes]) -> None:
+        """Keep codes under a quantiser, each behind the tag of its text, unless the domain was deleted."""
         if codes:
             pairs: list[str | bytes] = [part for pair in codes.items() for part in pair]
-            await self._redis.run(self._redis.commands.hset(self._keys.codes(quantizer), items=pairs))
+            await self._redis.run(self._store_codes([self._keys.codes(quantizer), self._keys.adapter], pairs))
 
     async def put(self, quantizer: str, writes: Sequence[ItemWrite]) -> list[StreamId | None]:
         """Store items, each atomically; the id of its change, or None where another writer came first.
@@ -120,7 +117,7 @@ class CatalogueRepository:
     def _put_arguments(self, write: ItemWrite) -> list[str | bytes]:
         code = write.record.tag + write.code if write.code is not None else b""
         record = write.record.model_dump_json()
-        return [write.item_id, write.replaces or "", record, write.vector or b"", code, str(self._stream_length)]
+        return [write.item_id, write.replaces, record, write.vector or b"", code, str(self._stream_length)]
 
     def _check_known(self, status: bytes) -> None:
         if status == b"unknown-domain":

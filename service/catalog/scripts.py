@@ -30,6 +30,12 @@ return {'stored', change}
 """
 )
 
+STORE_CODES = """
+-- KEYS codes, adapter; ARGV item id, tag and code, and so on. What a deleted domain would keep is not written.
+if redis.call('EXISTS', KEYS[2]) == 0 then return end
+for place = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[place], ARGV[place + 1]) end
+"""
+
 DELETE_ITEM = (
     _ADD_CHANGE
     + """

@@ -2,6 +2,8 @@
 
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -12,7 +14,7 @@ from pydantic import ValidationError
 
 from models.adapter import DomainAdapter
 from models.bundle import MANIFEST, copy_bundle, read_bundle, read_manifest_bytes
-from models.errors import ArtifactMismatchError, ArtifactNotFoundError, InvalidArtifactError
+from models.errors import ArtifactMismatchError, ArtifactNotFoundError, InvalidArtifactError, VqrecError
 from models.manifest import AdapterManifest, BackboneManifest
 from models.store import ArtifactStore
 from service.errors import InvalidSourceError
@@ -46,8 +48,9 @@ class AdapterSources:
             InvalidSourceError, ArtifactNotFoundError: if it may not be read from there, or nothing is there.
             InvalidArtifactError, ArtifactMismatchError: if it is damaged or another than ``sha256`` says.
         """
-        path = self._fetch(source, sha256) if _is_url(source) else self.store.resolve(source)
-        return DomainAdapter.load(path, sha256)
+        with self._naming_no_folders_of_ours():
+            path = self._fetch(source, sha256) if _is_url(source) else self.store.resolve(source)
+            return DomainAdapter.load(path, sha256)
 
     def canonical(self, source: str) -> str:
         """``source`` as other replicas, whose root may lie elsewhere, can resolve it."""
@@ -64,10 +67,12 @@ class AdapterSources:
         """
         check_backbone(adapter, self.backbone)
         manifest = adapter.bundle.manifest
-        self.store.find(self.store.text_encoders, manifest.text_encoder)
-        path = self.store.find(self.store.backbones, manifest.backbone)
+        with self._naming_no_folders_of_ours():
+            self.store.find(self.store.text_encoders, manifest.text_encoder)
+            path = self.store.find(self.store.backbones, manifest.backbone)
+            raw = read_manifest_bytes(path)
         try:
-            backbone = BackboneManifest.model_validate_json(read_manifest_bytes(path))
+            backbone = BackboneManifest.model_validate_json(raw)
         except ValidationError as error:
             raise InvalidArtifactError(f"{path.name} is not a backbone") from error
         wanted = (backbone.text_encoder, backbone.text_dim, backbone.width)
@@ -75,6 +80,16 @@ class AdapterSources:
             raise ArtifactMismatchError(
                 f"the adapter {adapter.version} has another text encoder or other dimensions than its backbone"
             )
+
+    @contextmanager
+    def _naming_no_folders_of_ours(self) -> Iterator[None]:
+        """Errors name what lies below the artifact root by its path from there: clients are told of them."""
+        try:
+            yield
+        except VqrecError as error:
+            for folder in (self.store.root.resolve(), self.store.root, self.cache):
+                error.detail = error.detail.replace(f"{folder}/", "")
+            raise
 
     def _fetch(self, url: str, sha256: str | None) -> Path:
         self._check_allowed(url)
@@ -129,7 +144,8 @@ def check_backbone(adapter: DomainAdapter, bound: str | None) -> None:
     found = adapter.bundle.manifest.backbone
     if bound is not None and found != bound:
         raise ArtifactMismatchError(
-            f"the adapter {adapter.version} was made for the backbone {found[:12]}, this service runs {bound[:12]}"
+            f"the adapter {adapter.version} was made for the backbone {found[:12]}, this service runs {bound[:12]}: "
+            f"make one with `vqrec adapt --backbone` and {bound[:12]}, or delete every domain to change the backbone"
         )
 
 

@@ -76,9 +76,6 @@ class Recommender:
         """How many items of a history the network reads."""
         return self._network.max_history
 
-    async def start(self) -> None:
-        """Nothing to do: a batcher has no task of its own."""
-
     async def stop(self) -> None:
         """Answer what was accepted and refuse what comes."""
         await self._batcher.stop()

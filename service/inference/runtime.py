@@ -61,8 +61,6 @@ class RuntimeProvider:
             backbone, encoder = await asyncio.to_thread(self._open, backbone_sha256)
             recommender = Recommender(backbone.network, self._pool, self._metrics, self._config.network_queue)
             text_encoding = TextEncoding(encoder, self._metrics, self._config.text_queue)
-            await recommender.start()
-            await text_encoding.start()
             self.current = InferenceRuntime(backbone, recommender, text_encoding)
             if before is not None:
                 await _stop(before)

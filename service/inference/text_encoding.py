@@ -28,9 +28,6 @@ class TextEncoding:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text")
         self._batcher: MicroBatcher[str, TextVector] = MicroBatcher("text", self._encode, self._pool, metrics, config)
 
-    async def start(self) -> None:
-        """Nothing to do: a batcher has no task of its own."""
-
     async def stop(self) -> None:
         """Encode what was accepted, refuse what comes, and end the thread."""
         try:

@@ -1,5 +1,6 @@
 """The body of a bulk: a JSON array or NDJSON, read whole before anything is stored."""
 
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,8 @@ def read_bulk(raw: bytes, content_type: str, max_items: int) -> list[BulkEntry]:
         BadRequestError: if the body, or a line of it, is not JSON.
         PayloadTooLargeError: if there are too many items.
     """
-    values = _read_values(raw, content_type.partition(";")[0].strip().lower())
+    # What spreadsheets and Windows put before UTF-8 is no part of it.
+    values = _read_values(raw.removeprefix(BOM_UTF8), content_type.partition(";")[0].strip().lower())
     if len(values) > max_items:
         raise PayloadTooLargeError(f"a bulk may hold {max_items} items, this one holds {len(values)}: send it in parts")
     return [_read_entry(value) for value in values]

@@ -9,11 +9,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from pydantic_core import PydanticCustomError
 
 from models.errors import InvalidItemError
-from models.item_text import TEXT_FIELDS, compose_text, text_sha256
+from models.item_text import MAX_TEXT, TEXT_FIELDS, compose_text, text_sha256
 from service.catalog.item import AttributeValue
 from service.catalog.record import ItemRecord
+from service.readable import is_readable
 
-MAX_TEXT = 20_000
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_TEXT = 1_000
 MAX_ATTRIBUTE_LIST = 100
@@ -79,11 +79,11 @@ class ItemBody(_Body):
         """The item as it is stored.
 
         Raises:
-            InvalidItemError: if there is no text, or all of it together is too long.
+            InvalidItemError: if there is no text.
         """
         text = compose_text(self.model_dump(include={"text", *TEXT_FIELDS}))
-        if len(text) > MAX_TEXT:
-            raise InvalidItemError(f"the text of an item may have {MAX_TEXT} characters, this one has {len(text)}")
+        if not is_readable(text):
+            raise InvalidItemError("the item has no text: it holds no readable character")
         return ItemRecord(
             text=text, text_sha256=text_sha256(text), attributes=self.attributes, available=self.available
         )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.catalog.record import ItemRecord, StoredItem
+from service.catalog.record import ItemRecord, StoredItem, version_of
 from service.catalog.registry import Registry
 from service.catalog.replica import ReplicaContext
 from service.catalog.repository import CatalogueRepository, ItemWrite
@@ -87,7 +87,7 @@ class ItemService:
             if same(record, stored.record):
                 await self._applied(domain, stored.version)
                 return Outcome(item_id, "unchanged", stored.version)
-            (change,) = await repository.put(quantizer, [ItemWrite(item_id, record, stored.version)])
+            (change,) = await repository.put(quantizer, [ItemWrite(item_id, record, stored.version.encode())])
             if change is not None:
                 await self._applied(domain, str(change))
                 return Outcome(item_id, "updated", str(change))
@@ -114,7 +114,8 @@ class ItemService:
         """Write until nothing is pending; fills in what was stored before and the versions now."""
         repository = self._repository(domain)
         for _ in range(_ATTEMPTS):
-            stored = dict(zip(pending, await repository.get(list(pending)), strict=True))
+            raw = dict(await repository.get_raw(list(pending)))
+            stored = {item_id: StoredItem.parse(item_id, value) for item_id, value in raw.items()}
             found.update(stored)
             for item_id, before in stored.items():
                 if before is not None and same(before.record, pending[item_id]):
@@ -122,7 +123,8 @@ class ItemService:
                     del pending[item_id]
             if not pending:
                 return
-            quantizer, writes = await self._writes(domain, pending, stored)
+            replaced = {item_id: version_of(raw[item_id]) for item_id in pending}
+            quantizer, writes = await self._writes(domain, pending, stored, replaced)
             changes = await repository.put(quantizer, writes)
             for write, change in zip(writes, changes, strict=True):
                 if change is not None:
@@ -133,7 +135,11 @@ class ItemService:
         raise _conflict(list(pending))
 
     async def _writes(
-        self, domain: str, records: Mapping[str, ItemRecord], stored: Mapping[str, StoredItem | None]
+        self,
+        domain: str,
+        records: Mapping[str, ItemRecord],
+        stored: Mapping[str, StoredItem | None],
+        replaced: Mapping[str, bytes],
     ) -> tuple[str, list[ItemWrite]]:
         """The writes of these records, new texts encoded, and the quantiser that their codes are of."""
         new = [item_id for item_id, record in records.items() if _has_new_text(record, stored[item_id])]
@@ -145,10 +151,9 @@ class ItemService:
         encoded = dict(zip(new, zip(vectors, quantizer.layout.to_bytes(codes), strict=True), strict=True))
         writes = []
         for item_id, record in records.items():
-            before = stored[item_id]
             vector, code = encoded.get(item_id, (None, None))
             raw = vector.astype("<f2").tobytes() if vector is not None else None
-            writes.append(ItemWrite(item_id, record, before.version if before else None, raw, code))
+            writes.append(ItemWrite(item_id, record, replaced[item_id], raw, code))
         return quantizer.sha256, writes
 
     async def _applied(self, domain: str, version: str) -> None:

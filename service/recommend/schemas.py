@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from service.catalog.filters import Filter
 from service.catalog.item import AttributeValue
+from service.readable import is_readable
 
 MAX_HISTORY_ENTRIES = 1000
 MAX_EXCLUDED = 10_000
@@ -17,13 +18,13 @@ _HISTORY_ENTRY = 'an entry is an item id, {"item_id": …} or {"text": …}'
 
 
 def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("blank_text", "the text is only white space")
+    if not is_readable(text):
+        raise PydanticCustomError("blank_text", "the text holds no readable character")
     return text
 
 
 # Looser than what an item may be called, since an id that cannot exist is unknown, and that is no error.
-ItemId = Annotated[str, Field(min_length=1, max_length=256)]
+ItemId = Annotated[str, Field(max_length=4096)]
 Text = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(_not_blank)]
 Limit = Annotated[int, Field(ge=1, le=500, description="How many items at most.")]
 

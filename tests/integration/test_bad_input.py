@@ -73,6 +73,9 @@ RECOMMENDING = {
     "unknown fallback": Bad("POST", RECOMMEND, {"history": ["a"], "fallback": "random"}, says="fallback"),
     "batch of nothing": Bad("POST", f"{RECOMMEND}:batch", {"requests": []}, says="requests"),
     "similar to an unknown item": Bad("GET", f"{SHOP}/items/unknown/similar", None, 404, "unknown"),
+    "history with a text that nobody can read": Bad(
+        "POST", RECOMMEND, {"history": [{"text": "\u200b\0\u2028"}]}, says="no readable character"
+    ),
     "similar without limit": Bad("GET", f"{SHOP}/items/hammer/similar?limit=many", says="limit"),
 }
 
@@ -81,12 +84,19 @@ ITEMS = {
     "no text": Bad("PUT", ITEM, {"attributes": {}}, says="no text"),
     "white space as text": Bad("PUT", ITEM, {"text": " \n "}, says="no text"),
     "text of 1 MB": Bad("PUT", ITEM, {"text": "x" * 1_000_000}, says="20000"),
-    "parts that are too long together": Bad(
-        "PUT", ITEM, {"title": "x" * 15_000, "description": "y" * 15_000}, says="20000"
-    ),
+    "text that nobody can read": Bad("PUT", ITEM, {"text": "\u200b\0"}, says="no readable character"),
     "text that is a number": Bad("PUT", ITEM, {"text": 3}, says="body.text"),
     "another id than the path's": Bad("PUT", ITEM, {"item_id": "saw", "text": "a"}, says="item_id"),
-    "id with a control character": Bad("PUT", f"{SHOP}/items/a%00b", {"text": "a"}, says="control"),
+    "id with a control character": Bad("PUT", f"{SHOP}/items/a%00b", {"text": "a"}, 400, "control"),
+    "id with a later control character": Bad("PUT", f"{SHOP}/items/a%C2%80b", {"text": "a"}, says="control"),
+    "delete of an id and a line feed": Bad("DELETE", f"{ITEM}%0A", None, 400, "control"),
+    "delete of an id that is not UTF-8": Bad("DELETE", f"{SHOP}/items/x%FF", None, 400, "UTF-8"),
+    "id that is not UTF-8": Bad("PUT", f"{SHOP}/items/x%FF", {"text": "a"}, 400, "UTF-8"),
+    "id with half a surrogate": Bad("PUT", f"{SHOP}/items/%ED%A0%80", {"text": "a"}, 400, "UTF-8"),
+    "compressed body": Bad("PUT", ITEM, {"text": "a"}, 415, "'gzip'", {**JSON, "content-encoding": "identity, GZIP"}),
+    "body that is not UTF-8": Bad(
+        "PUT", ITEM, {"text": "a"}, 415, "'latin-1'", {"content-type": 'application/json; charset="Latin-1"'}
+    ),
     "id of 300 characters": Bad("PUT", f"{SHOP}/items/{'a' * 300}", {"text": "a"}, says="256"),
     "NaN as attribute": Bad("PUT", ITEM, b'{"text": "a", "attributes": {"price": NaN}}', 400, "not JSON"),
     "infinite attribute": Bad("PUT", ITEM, b'{"text": "a", "attributes": {"price": 1e999}}', says="finite"),
@@ -122,6 +132,10 @@ BULKS = {
     "an object": Bad("POST", BULK, {"item_id": "n1", "text": "a"}, 400, "array"),
     "nothing": Bad("POST", BULK, b"", 400, "not JSON"),
     "a spreadsheet": Bad("POST", BULK, b"item_id,text\nn1,a", 415, "text/csv", {"content-type": "text/csv"}),
+    "compressed bulk": Bad("POST", BULK, [], 415, "'br'", {**JSON, "content-encoding": "br"}),
+    "bulk in another charset": Bad(
+        "POST", BULK, [], 415, "utf-16", {"content-type": "application/x-ndjson; charset=UTF-16"}
+    ),
     "too many items": Bad("POST", BULK, [{"item_id": "n1", "text": "a"}] * 101, 413, "100"),
     "too many bytes": Bad(
         "POST", BULK, b'[{"item_id": "n1", "text": "a"}]' + b" " * 2_000_000, 413, "payload-too-large"
@@ -137,6 +151,7 @@ ADMIN = {
     "source with a null byte": Bad("PUT", ADAPTER_URL, {"source": "adapters/\0"}, says="path"),
     "URL that is not allowed": Bad("PUT", ADAPTER_URL, {"source": "file:///etc"}, says="VQREC_ADAPTER_URL_PREFIXES"),
     "sha256 that is none": Bad("PUT", ADAPTER_URL, {"source": "adapters/shop/x", "sha256": "abc"}, says="sha256"),
+    "domain name and a line feed": Bad("DELETE", "/v1/admin/domains/shop%0A", None, 400, "control"),
     "domain name that cannot be": Bad("PUT", "/v1/admin/domains/A%20B/adapter", {"source": "x"}, says="domain"),
     "dry_run that is a string": Bad("PUT", ADAPTER_URL, {"source": "x", "dry_run": "yes"}, says="dry_run"),
     "rollback of what never changed": Bad("POST", f"{ADAPTER_URL}:rollback", None, 409, "no adapter before"),
@@ -219,7 +234,25 @@ async def test_an_adapter_for_another_backbone(shop: tuple[RunningService, TinyS
     other = write_tiny_adapter(store, seed=1, backbone=backbone)
     case = Bad("PUT", ADAPTER_URL, {"source": f"adapters/shop/{other.version}"}, 409, backbone.version)
     await check(service, case)
-    assert store.backbone.version in (await service.http.put(ADAPTER_URL, json=case.body)).json()["detail"]
+    detail = (await service.http.put(ADAPTER_URL, json=case.body)).json()["detail"]
+    assert store.backbone.version in detail
+    assert "vqrec adapt --backbone" in detail
+
+
+async def test_a_backbone_that_is_missing_is_named_by_its_place_below_the_root(
+    shop: tuple[RunningService, TinyStore],
+) -> None:
+    service, store = shop
+    backbone = write_tiny_backbone(store.root, store.text_encoder, np.random.default_rng(7))
+    other = write_tiny_adapter(store, seed=1, backbone=backbone)
+    backbone.path.rename(store.root / "elsewhere")
+    assert (await service.http.delete("/v1/admin/domains/shop")).status_code == 204
+    for source in (f"adapters/shop/{other.version}", "adapters/shop"):
+        problem = (await service.http.put(ADAPTER_URL, json={"source": source})).json()
+        assert problem["type"].endswith(("artifact-not-found", "invalid-artifact"))
+        assert str(store.root) not in json.dumps(problem)
+    missing = await service.http.put(ADAPTER_URL, json={"source": f"adapters/shop/{other.version}"})
+    assert f"no artifact {backbone.version} in backbones:" in missing.json()["detail"]
 
 
 async def test_an_adapter_with_a_missing_file(shop: tuple[RunningService, TinyStore]) -> None:

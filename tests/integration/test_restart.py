@@ -125,6 +125,29 @@ async def test_recommending_goes_on_without_redis_and_writing_resumes_with_it(ti
         await until(healthy)
 
 
+async def test_a_domain_that_cannot_be_loaded_does_not_keep_the_others_from_being_served(tmp_path: Path) -> None:
+    store = write_tiny_store(tmp_path / "artifacts")
+    other = write_tiny_adapter(store, seed=1, domain="garden")
+    settings = make_settings(store.root, tmp_path / "data")
+    async with running_service(settings) as before:
+        await before.serve(store.adapter)
+        await before.serve(other, "garden")
+        await before.put_items(TEXTS)
+    (other.path / "adapter.safetensors").unlink()
+    async with running_service(settings) as after:
+        await after.until_ready()
+        readiness = (await after.http.get("/readyz")).json()
+        assert readiness["status"] == "degraded"
+        assert any("domain garden" in reason and "failed" in reason for reason in readiness["reasons"])
+
+        async def served() -> bool:
+            answer = await after.http.post("/v1/domains/shop/recommendations", json={"history": ["hammer"]})
+            return answer.status_code == 200
+
+        await until(served)
+        assert (await after.http.get("/v1/domains/garden")).json()["last_error"]
+
+
 async def test_a_service_without_redis_starts_and_says_what_it_waits_for(tiny: TinyStore, tmp_path: Path) -> None:
     settings = make_settings(tiny.root, tmp_path / "data", redis_url=f"unix://{tmp_path}/nobody.sock")
     async with running_service(settings) as service:

@@ -66,3 +66,30 @@ async def test_items_put_during_swaps_are_all_there(tmp_path: Path) -> None:
             await service.serve(adapters[1 - swap % 2])
         await writer
         assert {item.item_id for item in service.state.registry.snapshot("shop").items()} == TEXTS.keys()
+
+
+async def test_a_swap_ends_while_writes_go_on_and_each_can_be_recommended_when_it_returns(tmp_path: Path) -> None:
+    store = write_tiny_store(tmp_path / "artifacts")
+    adapters = [store.adapter, write_tiny_adapter(store, seed=1, quantizer_seed=1)]
+    async with running_service(make_settings(store.root, tmp_path / "data")) as service:
+        await service.serve(adapters[0])
+        await service.put_items(TEXTS)
+        done, bulks = asyncio.Event(), 0
+
+        async def put_without_end(writer: int) -> None:
+            nonlocal bulks
+            while not done.is_set():
+                bulks += 1
+                texts = {f"{writer}-{bulks}-{number}": f"text {number} of {bulks}" for number in range(20)}
+                await service.put_items(texts)
+                snapshot = service.state.registry.snapshot("shop")
+                assert all(snapshot.get(item_id) is not None for item_id in texts)
+
+        writers = [asyncio.create_task(put_without_end(writer)) for writer in range(4)]
+        for swap in range(4):
+            before = bulks
+            await service.serve(adapters[1 - swap % 2])
+            assert bulks > before
+        done.set()
+        await asyncio.gather(*writers)
+        assert (await service.http.get("/readyz")).json() == {"status": "ready", "reasons": []}

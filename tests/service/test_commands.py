@@ -21,6 +21,22 @@ def test_without_keys_only_loopback_is_served(tmp_path: Path) -> None:
     assert "VQREC_API_KEYS" in outcome.output
 
 
+def test_a_fault_at_the_start_is_one_line_and_no_traceback(tiny: TinyStore, tmp_path: Path) -> None:
+    command = "from service.commands import serve; serve()"
+    arguments = ["--port", "0", "--artifacts", str(tiny.root), "--data-dir", str(tmp_path)]
+    outcome = subprocess.run(
+        [sys.executable, "-c", command, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "VQREC_BACKBONE": "0123"},
+    )
+    assert outcome.returncode == 1
+    assert outcome.stderr.splitlines()[-1].startswith("Error: VQREC_BACKBONE is '0123'")
+    assert "Traceback" not in outcome.stderr
+    assert "exception" not in outcome.stderr
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("me", False)],  # noqa: S104

@@ -91,6 +91,51 @@ async def test_each_call_asks_for_its_scope(guarded: RunningService, method: str
     assert allowed.status_code not in (401, 403)
 
 
+WRITES = [
+    ("POST", "/v1/domains/shop/items:bulk"),
+    ("DELETE", "/v1/domains/shop/items/a"),
+    ("POST", "/v1/admin/domains/shop/adapter:rollback"),
+    ("DELETE", "/v1/admin/domains/shop"),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("method", "path"), WRITES)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://elsewhere.example"},
+        {"origin": "http://service:8001"},
+        {"origin": "null"},
+    ],
+)
+async def test_without_keys_a_page_of_another_site_changes_nothing(
+    service: RunningService, method: str, path: str, headers: dict[str, str]
+) -> None:
+    answer = await service.http.request(method, path, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:vqrec:problem:cross-site")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("method", "path"), WRITES)
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"sec-fetch-site": "none"}, {"sec-fetch-site": "same-origin", "origin": "http://Service"}],
+)
+async def test_without_keys_whoever_is_no_other_site_may_do_everything(
+    service: RunningService, method: str, path: str, headers: dict[str, str]
+) -> None:
+    assert (await service.http.request(method, path, headers=headers)).status_code in (400, 404)
+
+
+@pytest.mark.anyio
+async def test_with_a_key_the_site_is_not_asked_for(guarded: RunningService) -> None:
+    headers = {"x-api-key": "admin-key", "origin": "https://shop.example", "sec-fetch-site": "cross-site"}
+    assert (await guarded.http.delete("/v1/admin/domains/shop", headers=headers)).status_code == 404
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
 async def test_health_asks_for_no_key(guarded: RunningService, path: str) -> None:

@@ -1,6 +1,7 @@
 """Adapters over REST: put, watched, rolled back, and domains deleted."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -179,6 +180,30 @@ async def test_deleting_a_domain_while_it_is_written_to(service: RunningService,
     assert statuses <= {201, 404}
     redis = service.state.redis
     assert await redis.run(redis.commands.keys("vqrec:{shop}:*")) == []
+
+
+async def test_what_is_being_built_for_a_deleted_domain_is_given_up(service: RunningService, store: TinyStore) -> None:
+    other = write_tiny_adapter(store, seed=1, quantizer_seed=1)
+    await service.serve(store.adapter)
+    await service.put_items({"a": "one"})
+    released = threading.Event()
+    service.state.registry.replica("shop")._context.build.submit(released.wait)
+
+    async def building() -> bool:
+        return any(task.get_name() == "build shop" for task in asyncio.all_tasks())
+
+    async def given_up() -> bool:
+        return not await building()
+
+    try:
+        await service.http.put(ADAPTER, json={"source": f"adapters/shop/{other.version}"})
+        await until(building)
+        assert (await service.http.delete("/v1/admin/domains/shop")).status_code == 204
+        await until(given_up)
+    finally:
+        released.set()
+    await service.serve(other)
+    assert (await service.http.get("/v1/domains/shop")).json()["items"] == 0
 
 
 async def test_two_domains_live_side_by_side(service: RunningService, store: TinyStore) -> None:

@@ -43,7 +43,7 @@ async def repository(redis: RedisClient) -> CatalogueRepository:
 
 
 async def test_a_write_is_a_change_whose_id_is_its_version(redis: RedisClient, repository: CatalogueRepository) -> None:
-    (first,) = await repository.put("q", [ItemWrite("a", RECORD, None, b"\0\0", b"\1")])
+    (first,) = await repository.put("q", [ItemWrite("a", RECORD, b"", b"\0\0", b"\1")])
     deleted = await repository.delete("q", "a")
     changes = await ChangeStream(redis, "shop").read(START)
     assert [(change.operation, change.item_id) for change in changes] == [("put", "a"), ("delete", "a")]
@@ -53,19 +53,19 @@ async def test_a_write_is_a_change_whose_id_is_its_version(redis: RedisClient, r
 
 
 async def test_of_two_writers_that_read_the_same_the_second_writes_nothing(repository: CatalogueRepository) -> None:
-    (first,) = await repository.put("q", [ItemWrite("a", RECORD, None)])
+    (first,) = await repository.put("q", [ItemWrite("a", RECORD, b"")])
     stale = RECORD.model_copy(update={"available": False})
-    assert await repository.put("q", [ItemWrite("a", stale, None)]) == [None]
-    assert await repository.put("q", [ItemWrite("a", stale, "1-1")]) == [None]
+    assert await repository.put("q", [ItemWrite("a", stale, b"")]) == [None]
+    assert await repository.put("q", [ItemWrite("a", stale, b"1-1")]) == [None]
     (stored,) = await repository.get(["a"])
     assert stored is not None
     assert (stored.version, stored.record) == (str(first), RECORD)
-    (second,) = await repository.put("q", [ItemWrite("a", stale, str(first))])
+    (second,) = await repository.put("q", [ItemWrite("a", stale, str(first).encode())])
     assert second is not None
 
 
 async def test_a_gap_is_noticed(redis: RedisClient, repository: CatalogueRepository) -> None:
-    changes = await repository.put("q", [ItemWrite(str(number), RECORD, None) for number in range(5)])
+    changes = await repository.put("q", [ItemWrite(str(number), RECORD, b"") for number in range(5)])
     stream = ChangeStream(redis, "shop")
     await redis.run(redis.commands.xtrim("vqrec:{shop}:changes", maxlen=2, approximate=False))
     assert [change.item_id for change in await stream.read(changes[2] or START)] == ["3", "4"]
@@ -77,7 +77,7 @@ async def test_a_gap_is_noticed(redis: RedisClient, repository: CatalogueReposit
 async def test_nothing_is_written_to_a_domain_that_is_not_there(redis: RedisClient) -> None:
     repository = CatalogueRepository(redis, "nowhere", 1000)
     with pytest.raises(UnknownDomainError):
-        await repository.put("q", [ItemWrite("a", RECORD, None)])
+        await repository.put("q", [ItemWrite("a", RECORD, b"")])
     with pytest.raises(UnknownDomainError):
         await repository.delete("q", "a")
     assert await redis.run(redis.commands.keys("vqrec:{nowhere}:*")) == []

@@ -44,7 +44,6 @@ def catalogue(adapter: DomainAdapter, seed: int) -> DomainSnapshot:
 async def recommender(shops: tuple[TinyStore, list[DomainSnapshot]]) -> AsyncIterator[Recommender]:
     with ThreadPoolExecutor(1) as pool:
         recommender = Recommender(shops[0].load_network(), pool, Metrics(), BatcherConfig())
-        await recommender.start()
         yield recommender
         await recommender.stop()
 

@@ -18,7 +18,6 @@ TEXTS = [f"article number {number} " + "x" * (number % 5) for number in range(20
 @pytest.fixture
 async def encoding(tiny: TinyStore) -> AsyncIterator[TextEncoding]:
     encoding = TextEncoding(tiny.load_text_encoder(), Metrics(), BatcherConfig(largest_batch=8, queue_size=16))
-    await encoding.start()
     yield encoding
     await encoding.stop()
 

@@ -17,6 +17,8 @@ ARRAY = b'[{"item_id": "a", "text": "one"}, {"item_id": "b", "text": "two"}]'
         (LINES, ""),
         (ARRAY, "application/json"),
         (b"\n " + ARRAY, ""),
+        (b"\xef\xbb\xbf" + ARRAY, "application/json"),
+        (b"\xef\xbb\xbf" + LINES, ""),
     ],
 )
 def test_both_forms_say_the_same(raw: bytes, content_type: str) -> None:

@@ -79,6 +79,31 @@ async def test_a_deleted_item_is_gone(shop: RunningService) -> None:
     assert (await shop.recommend(["saw"]))["unknown_history_items"] == ["saw"]
 
 
+@pytest.mark.parametrize("raw", [b"", b"no record", b"\xff\n{}", b'7-0\n{"text": "a"}'])
+async def test_a_damaged_record_is_as_none_and_can_be_written_anew(shop: RunningService, raw: bytes) -> None:
+    redis = shop.state.redis
+    await redis.run(redis.commands.hset("vqrec:{shop}:items", "saw", raw))
+    assert (await shop.http.get(f"{ITEMS}/saw")).status_code == 404
+    assert (await shop.http.patch(f"{ITEMS}/saw", json={"available": True})).status_code == 404
+    items = [{"item_id": item_id, "text": "something else entirely"} for item_id in ("new", "saw")]
+    answer = (await shop.http.post(f"{ITEMS}:bulk", json=items)).json()
+    assert [result["status"] for result in answer["results"]] == ["created", "created"]
+    found = dict(await shop.recommended(["hammer"]))
+    assert found["saw"] == found["new"]
+    assert (await shop.http.get(f"{ITEMS}/saw")).json()["text"] == "something else entirely"
+
+
+async def test_parts_that_are_too_long_together_are_cut(shop: RunningService) -> None:
+    parts = {"title": "x" * 15_000, "description": "y" * 15_000}
+    assert (await shop.http.put(f"{ITEMS}/long", json=parts)).status_code == 201
+    assert len((await shop.http.get(f"{ITEMS}/long")).json()["text"]) == 20_000
+
+
+async def test_an_id_that_no_item_can_have_is_unknown_in_a_history(shop: RunningService) -> None:
+    ids = ["", "a" * 4096, "\0"]
+    assert (await shop.recommend([*ids, "hammer"]))["unknown_history_items"] == ids
+
+
 @pytest.mark.parametrize("item_id", ["a/b", "näme", "名前", "a b", "100%", "a/similar/b", "?x=1"])
 async def test_an_id_may_hold_any_readable_sign(shop: RunningService, item_id: str) -> None:
     await shop.put_items({item_id: "an item"})

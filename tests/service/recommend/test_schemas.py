@@ -33,6 +33,12 @@ def test_a_history_mixes_ids_and_texts() -> None:
     assert [(entry.item_id, entry.text) for entry in entries] == [("B001", None), ("B002", None), (None, "a sander")]
 
 
+@pytest.mark.parametrize("item_id", ["", "a" * 4096, "\0", "\u200b"])
+def test_an_id_that_no_item_can_have_is_no_error(item_id: str) -> None:
+    raw = {"history": [item_id, {"item_id": item_id}], "exclude_item_ids": [item_id]}
+    assert [entry.item_id for entry in RecommendRequest.model_validate(raw).history] == [item_id] * 2
+
+
 @pytest.mark.parametrize("fallback", ["popular", "none"])
 def test_an_empty_history_needs_a_named_fallback(fallback: str) -> None:
     assert RecommendRequest.model_validate({"history": [], "fallback": fallback}).fallback == fallback
@@ -52,10 +58,10 @@ def test_an_empty_history_needs_a_named_fallback(fallback: str) -> None:
         ({"history": [1]}, "history.0: an entry is an item id"),
         ({"history": [None]}, "history.0: an entry is an item id"),
         ({"history": [["a"]]}, "history.0: an entry is an item id"),
-        ({"history": ["a", ""]}, "history.1.item_id: String should have at least 1 character"),
-        ({"history": ["a" * 257]}, "history.0.item_id: String should have at most 256 characters"),
+        ({"history": ["a" * 4097]}, "history.0.item_id: String should have at most 4096 characters"),
         ({"history": [{"item_id": 1}]}, "history.0.item_id"),
-        ({"history": [{"text": " \n\t"}]}, "history.0.text: the text is only white space"),
+        ({"history": [{"text": " \n\t"}]}, "history.0.text: the text holds no readable character"),
+        ({"history": [{"text": "\u200b\u2060\0"}]}, "history.0.text: the text holds no readable character"),
         ({"history": [{"text": "a" * 20_001}]}, "history.0.text: String should have at most 20000 characters"),
         ({"history": ["\ud800"]}, "history.0.item_id"),
         ({"limit": 0}, "limit: Input should be greater than or equal to 1"),

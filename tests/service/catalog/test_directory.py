@@ -1,0 +1,76 @@
+"""Domains in Redis: chosen, listed and deleted."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from service.catalog.directory import AdapterChoice, DomainDirectory, WantedDomain
+from service.catalog.record import ItemRecord
+from service.catalog.repository import CatalogueRepository, ItemWrite
+from service.errors import UnknownDomainError
+from service.metrics import Metrics
+from service.redis_client import RedisClient
+from service.redis_server import RedisServerConfig, embedded_redis
+
+pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+
+WRITE = ItemWrite("a", ItemRecord(text="a", text_sha256="ca" * 32, attributes={}, available=True), b"", b"\0\0", b"\1")
+CHOICE = WantedDomain("shop", "i", 1, "operation", AdapterChoice("adapters/shop/a", "a" * 64), None)
+
+
+class InterruptedRedis(RedisClient):
+    """Lets another client do something once, right after the first command of this one."""
+
+    interruption: Callable[[], Awaitable[object]] | None = None
+
+    async def run(self, command: Awaitable[T]) -> T:
+        result = await super().run(command)
+        interruption, self.interruption = self.interruption, None
+        if interruption is not None:
+            await interruption()
+        return result
+
+
+@pytest.fixture
+async def clients(tmp_path: Path) -> AsyncIterator[tuple[InterruptedRedis, RedisClient]]:
+    async with embedded_redis(RedisServerConfig(tmp_path / "redis", "everysec", 30)) as url:
+        interrupted, other = InterruptedRedis(url, 5.0, 8, Metrics()), RedisClient(url, 5.0, 8, Metrics())
+        yield interrupted, other
+        await interrupted.close()
+        await other.close()
+
+
+async def test_a_first_write_amid_a_delete_leaves_nothing(clients: tuple[InterruptedRedis, RedisClient]) -> None:
+    interrupted, other = clients
+    directory = DomainDirectory(interrupted)
+    await directory.enlist("shop", "b" * 64)
+    assert await directory.choose(CHOICE)
+    repository = CatalogueRepository(other, "shop", 1000)
+
+    async def write() -> None:
+        with pytest.raises(UnknownDomainError):
+            await repository.put("q", [WRITE])
+        await repository.store_codes("q", {"a": b"code"})
+
+    interrupted.interruption = write
+    await directory.delete("shop")
+    assert await other.run(other.commands.keys("vqrec:*")) == []
+
+
+async def test_a_delete_takes_the_codes_of_every_quantiser(clients: tuple[InterruptedRedis, RedisClient]) -> None:
+    _, redis = clients
+    directory, repository = DomainDirectory(redis), CatalogueRepository(redis, "shop", 1000)
+    assert await directory.choose(CHOICE)
+    await repository.put("q", [WRITE])
+    await repository.store_codes("r", {"a": b"code"})
+    assert await repository.get_codes("r", ["a"]) == [b"code"]
+    await directory.drop_other_codes("shop", {"q"})
+    assert await repository.get_codes("r", ["a"]) == [None]
+    await repository.store_codes("r", {"a": b"code"})
+    await directory.delete("shop")
+    await directory.delete("shop")
+    assert await redis.run(redis.commands.keys("vqrec:*")) == []
