@@ -1,5 +1,7 @@
 """Train a quantiser on text vectors, and say how well its codes tell items apart."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import faiss
@@ -56,10 +58,9 @@ def train_quantizer(text_vectors: npt.NDArray[np.float16], layout: CodeLayout, s
     padded_dim = -(-text_dim // layout.num_codebooks) * layout.num_codebooks
     vectors = np.zeros((len(text_vectors), padded_dim), dtype=np.float32)
     vectors[:, :text_dim] = text_vectors
-    # Sums over several threads depend on how many there are, and the same seed must give the same codes everywhere.
-    faiss.omp_set_num_threads(1)
-    rotation = _train_rotation(vectors, layout, seed)  # [padded_dim, padded_dim]
-    centroids = _train_centroids(vectors @ rotation, layout, seed)
+    with _one_thread():
+        rotation = _train_rotation(vectors, layout, seed)  # [padded_dim, padded_dim]
+        centroids = _train_centroids(vectors @ rotation, layout, seed)
     return Quantizer(layout, np.ascontiguousarray(rotation[:text_dim]), centroids)
 
 
@@ -69,6 +70,20 @@ def report_codes(codes: Codes, layout: CodeLayout) -> CodeReport:
     used = [len(np.unique(codes[:, book])) / layout.codebook_size for book in range(layout.num_codebooks)]
     shared = float(counts[counts > 1].sum() / len(codes))
     return CodeReport(len(codes), len(counts), shared, min(used), float(np.mean(used)))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums over several threads depend on how many there are, and the same seed must give the same codes everywhere.
+
+    The number is put back, because torch, in the same process, takes it as its own.
+    """
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _train_rotation(vectors: npt.NDArray[np.float32], layout: CodeLayout, seed: int) -> npt.NDArray[np.float32]:
