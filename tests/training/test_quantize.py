@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 
 from models.codes import CodeLayout
 from models.table import CodeTable
@@ -89,9 +88,3 @@ def test_the_report_counts_items_that_share_a_code_and_centroids_in_use() -> Non
     report = report_codes(np.array([[0, 0], [1, 0], [2, 1]], dtype=np.uint8), layout)
     assert (report.shared, report.used_min, report.used_mean) == (0, 2 / 8, 2.5 / 8)
     assert "3 items, 3 distinct codes" in str(report)
-
-
-def test_training_leaves_the_number_of_threads_as_it_was() -> None:
-    before = torch.get_num_threads()
-    train_quantizer(np.random.default_rng(0).normal(size=(64, 16)).astype(np.float16), CodeLayout(4, 8), seed=0)
-    assert torch.get_num_threads() == before
