@@ -28,6 +28,7 @@ from service.items.endpoints import router as items_router
 from service.items.service import ItemService
 from service.metrics import Metrics
 from service.middleware import API_PREFIX, BodyLimit, ReadablePath, RequestContext
+from service.openapi import PROBLEM_RESPONSES, DocumentedApp
 from service.problems import install_problem_handlers
 from service.recommend.endpoints import router as recommend_router
 from service.recommend.service import RecommendService
@@ -45,11 +46,12 @@ def create_app(settings: Settings) -> FastAPI:
         ConfigurationError: if the API keys cannot be read.
     """
     metrics, api_keys = Metrics(), settings.load_api_keys()
-    app = FastAPI(
+    app = DocumentedApp(
         title="vqrec",
         version=version("vqrec"),
         lifespan=partial(_lifespan, settings=settings, metrics=metrics, api_keys=api_keys),
         redirect_slashes=False,  # a redirect would be built from the Host header, which anyone can forge
+        responses=PROBLEM_RESPONSES,
         docs_url=None,
         redoc_url=None,
     )

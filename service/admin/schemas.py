@@ -15,7 +15,11 @@ class AdapterRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    source: str = Field(min_length=1, max_length=2048, description="a path below the artifact root, or an allowed URL")
+    source: str = Field(
+        min_length=1,
+        max_length=2048,
+        description="a path relative to the artifact root, or absolute and inside it; or an allowed URL",
+    )
     sha256: Sha256 | None = Field(None, description="what the sha256 of its manifest.json must be")
     dry_run: bool = Field(False, description="check everything, change nothing")
     expected_version: AdapterVersion | None = Field(

@@ -4,8 +4,18 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, RootModel, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    RootModel,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 MAX_KEYS = 32
 MAX_VALUES = 1000
@@ -13,7 +23,8 @@ MAX_VALUES = 1000
 _LIST_OPERATORS = ("any", "all", "none")
 _NUMBER_OPERATORS = ("gt", "gte", "lt", "lte")
 _OPERATORS = ", ".join((*_LIST_OPERATORS, *_NUMBER_OPERATORS))
-_SCALAR_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
+_SCALAR_SCHEMAS = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]
+_LIST_SCHEMA = {"type": "array", "items": {"anyOf": _SCALAR_SCHEMAS}, "minItems": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ def _text(value: str) -> str:
     return value
 
 
-ValueList = Annotated[Values, PlainValidator(_values), WithJsonSchema({"type": "array", "items": _SCALAR_SCHEMA})]
+ValueList = Annotated[Values, PlainValidator(_values), WithJsonSchema(_LIST_SCHEMA)]
 Bound = Annotated[float, PlainValidator(_bound), WithJsonSchema({"type": "number"})]
 
 
@@ -99,6 +110,16 @@ class Condition(BaseModel):
         raise PydanticCustomError(
             "filter_condition", f"expected a value, a list of values or an object of {_OPERATORS}"
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        reference = handler(core_schema)
+        schema = handler.resolve_ref_schema(reference)
+        operators = {name: operator["anyOf"][0] for name, operator in schema.pop("properties").items()}  # [1] is null
+        by_operators = {key: schema.pop(key) for key in ("type", "additionalProperties")}
+        by_operators |= {"properties": operators, "minProperties": 1}
+        schema["anyOf"] = [*_SCALAR_SCHEMAS, _LIST_SCHEMA, by_operators]
+        return reference
 
     @property
     def has_bounds(self) -> bool:

@@ -1,6 +1,7 @@
-"""Where adapters come from: a path below the artifact root, or a URL below a configured prefix."""
+"""Where adapters come from: a path inside the artifact root, or a URL below a configured prefix."""
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,9 +68,10 @@ class AdapterSources:
         """
         check_backbone(adapter, self.backbone)
         manifest = adapter.bundle.manifest
+        store = ArtifactStore(self.store.root.resolve())
         with self._naming_no_folders_of_ours():
-            self.store.find(self.store.text_encoders, manifest.text_encoder)
-            path = self.store.find(self.store.backbones, manifest.backbone)
+            store.find(store.text_encoders, manifest.text_encoder)
+            path = store.find(store.backbones, manifest.backbone)
             raw = read_manifest_bytes(path)
         try:
             backbone = BackboneManifest.model_validate_json(raw)
@@ -87,8 +89,9 @@ class AdapterSources:
         try:
             yield
         except VqrecError as error:
-            for folder in (self.store.root.resolve(), self.store.root, self.cache):
-                error.detail = error.detail.replace(f"{folder}/", "")
+            for folder in (self.store.root.resolve(), self.cache.resolve()):
+                # Only where a path begins: a caller's source may hold the same text further on, and is told as sent.
+                error.detail = re.sub(rf"(?<![^\s'\"(]){re.escape(str(folder))}/", "", error.detail)
             raise
 
     def _fetch(self, url: str, sha256: str | None) -> Path:
@@ -103,21 +106,22 @@ class AdapterSources:
             raise InvalidArtifactError(f"{url}/{MANIFEST} is not the manifest of an adapter") from error
         if sum(entry.bytes for entry in manifest.files.values()) > self.download_bytes:
             raise InvalidSourceError(f"the adapter at {url} is larger than {self.download_bytes} bytes")
-        self.cache.mkdir(parents=True, exist_ok=True)
+        cache = self.cache.resolve()
+        cache.mkdir(parents=True, exist_ok=True)
         try:
-            return read_bundle(self.cache / found[:12], AdapterManifest, found).path
+            return read_bundle(cache / found[:12], AdapterManifest, found).path
         except (ArtifactNotFoundError, InvalidArtifactError):
-            return self._download(url, raw, manifest)
+            return self._download(url, raw, manifest, cache)
 
-    def _download(self, url: str, raw_manifest: bytes, manifest: AdapterManifest) -> Path:
-        with tempfile.TemporaryDirectory(dir=self.cache, prefix=".fetching-") as beside:
+    def _download(self, url: str, raw_manifest: bytes, manifest: AdapterManifest, cache: Path) -> Path:
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as beside:
             folder = Path(beside) / hashlib.sha256(raw_manifest).hexdigest()[:12]
             folder.mkdir()
             (folder / MANIFEST).write_bytes(raw_manifest)
             for name, entry in manifest.files.items():
                 (folder / name).write_bytes(self._read(f"{url.rstrip('/')}/{name}", entry.bytes))
             read_bundle(folder, AdapterManifest)
-            return copy_bundle(folder, self.cache)
+            return copy_bundle(folder, cache)
 
     def _read(self, url: str, limit: int) -> bytes:
         try:

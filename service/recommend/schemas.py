@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from service.catalog.filters import Filter
 from service.catalog.item import AttributeValue
@@ -49,6 +50,20 @@ class HistoryEntry(_Request):
         if not isinstance(raw, dict | cls):
             raise PydanticCustomError("history_entry", _HISTORY_ENTRY)
         return raw
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        reference = handler(core_schema)
+        schema = handler.resolve_ref_schema(reference)
+        item_id, text = (schema["properties"][name]["anyOf"][0] for name in ("item_id", "text"))  # [1] is null
+        one_key = {key: schema.pop(key) for key in ("type", "additionalProperties")}
+        del schema["properties"]
+        schema["anyOf"] = [
+            item_id,
+            {**one_key, "properties": {"item_id": item_id}, "required": ["item_id"]},
+            {**one_key, "properties": {"text": text}, "required": ["text"]},
+        ]
+        return reference
 
 
 class RecommendRequest(_Request):

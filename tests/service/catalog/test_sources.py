@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import ArtifactMismatchError, InvalidArtifactError
+from models.errors import ArtifactMismatchError, ArtifactNotFoundError, InvalidArtifactError
+from models.store import ArtifactStore
 from service.catalog.sources import AdapterSources
 from service.errors import InvalidSourceError
 from tests.tiny_models import TinyStore, write_tiny_store
@@ -83,3 +84,27 @@ def test_a_source_is_told_to_other_replicas_relative_to_the_root(tiny: TinyStore
     relative = f"adapters/shop/{tiny.adapter.version}"
     assert sources.canonical(str(tiny.adapter.path)) == relative
     assert sources.canonical(f"adapters/../{relative}") == relative
+
+
+@pytest.mark.parametrize("root", ["art2", "{tmp_path}/art2"])
+@pytest.mark.parametrize("source", ["art2/adapters/x/y", "old{tmp_path}/art2/adapters/x/y"])
+def test_a_source_is_named_as_it_was_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str, source: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = source.format(tmp_path=tmp_path)
+    sources = AdapterSources(ArtifactStore(Path(root.format(tmp_path=tmp_path))), tmp_path / "cache", (), 1 << 20)
+    with pytest.raises(ArtifactNotFoundError) as refused:
+        sources.load(source)
+    assert f"'{source}'" in refused.value.detail
+
+
+@pytest.mark.parametrize("root", ["art2", "{tmp_path}/art2"])
+def test_an_error_does_not_tell_where_the_root_lies(
+    tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sources = AdapterSources(ArtifactStore(Path(root.format(tmp_path=tmp_path))), tmp_path / "cache", (), 1 << 20)
+    with pytest.raises(ArtifactNotFoundError) as refused:
+        sources.check_models(tiny.load_adapter())
+    assert " in text-encoders: " in refused.value.detail
