@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from models.item_text import MAX_TEXT
 from service.catalog.filters import Filter
 from service.catalog.item import AttributeValue
 from service.readable import is_readable
@@ -26,7 +27,7 @@ def _not_blank(text: str) -> str:
 
 # Looser than what an item may be called, since an id that cannot exist is unknown, and that is no error.
 ItemId = Annotated[str, Field(max_length=4096)]
-Text = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(_not_blank)]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_not_blank)]
 Limit = Annotated[int, Field(ge=1, le=500, description="How many items at most.")]
 
 
