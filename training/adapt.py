@@ -5,11 +5,14 @@ from pathlib import Path
 
 from torch import nn
 
+from models.adapter import DomainAdapter
 from models.backbone import read_projection
 from models.bundle import Bundle
 from models.cpu import available_cpus
+from models.errors import ArtifactMismatchError
 from models.manifest import AdapterManifest
 from models.networks.code_embedding import TiedCodeEmbedding
+from models.quantizer import Quantizer
 from models.store import BACKBONES, ArtifactStore
 from models.text_encoder import TextEncoder
 from training.adapter_export import export_adapter
@@ -21,7 +24,7 @@ from training.dataset import Dataset
 from training.loop import Task, fit
 from training.next_item_model import NextItemModel
 from training.progress import say
-from training.shop import open_shop
+from training.shop import NewQuantizer, open_shop
 
 
 class NetworkChangedError(RuntimeError):
@@ -37,16 +40,19 @@ def adapt(
     free rows are tuned by softmax over the items of the training split. The network and the projection are frozen
     whole; that the network left as it came is checked. Where tuning does not improve validation, the start is kept.
 
+    With ``config.quantizer_of`` all codes that a service holds stay valid, and swapping to the new table takes no
+    quantising.
+
     Raises:
         DataError: if the histories are too short to train on.
         NetworkChangedError: if a weight of the network changed; nothing is written then.
-        InvalidArtifactError, ArtifactNotFoundError, ArtifactMismatchError: if the backbone or its text encoder is not
-            there or not sound.
+        InvalidArtifactError, ArtifactNotFoundError, ArtifactMismatchError: if the backbone, its text encoder or the
+            adapter is not there or not sound, or the adapter was made with another text encoder.
     """
     backbone, network, sizes = read_backbone(backbone_path)
     store.take_over(backbone_path, store.backbones)
     encoder = TextEncoder.load(_text_encoder_of(backbone_path, backbone.manifest.text_encoder, store), available_cpus())
-    shop = open_shop(dataset, encoder, store, config.layout, config.fit.seed)
+    shop = open_shop(dataset, encoder, store, _quantizer(config, backbone.manifest.text_encoder))
     tables = TiedCodeEmbedding([shop.quantizer], sizes.width)
     tables.freeze_projection(read_projection(backbone))
     model = NextItemModel(network, tables, [shop], sizes.temperature)
@@ -79,6 +85,17 @@ def weights_sha256(network: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _quantizer(config: TrainingConfig, text_encoder: str) -> Quantizer | NewQuantizer:
+    if config.quantizer_of is None:
+        return config.new_quantizer
+    adapter = DomainAdapter.load(config.quantizer_of)
+    if adapter.bundle.manifest.text_encoder != text_encoder:
+        raise ArtifactMismatchError(
+            f"the quantiser of {config.quantizer_of.name} is made for another text encoder than the backbone's"
+        )
+    return adapter.quantizer
 
 
 def _text_encoder_of(backbone_path: Path, sha256: str, store: ArtifactStore) -> Path:

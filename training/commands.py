@@ -136,6 +136,9 @@ def pretrain(first: tuple[Path, ...], more: tuple[Path, ...], out: Path, **optio
 @click.option("--backbone", required=True, type=_EXISTING_FOLDER, help="The backbone artifact.")
 @click.option("--domain", required=True, help=_DOMAIN_HELP)
 @_out
+@click.option(
+    "--quantizer-of", type=_EXISTING_FOLDER, help="An adapter whose item codes are kept.  [default: new codes]"
+)
 @_training_options
 def adapt(data: Path, backbone: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: ANN401
     """Train a table for one shop under a frozen network. Prints the adapter's path."""
@@ -200,7 +203,7 @@ def _config(options: dict[str, Any]) -> "TrainingConfig":
         raise click.BadParameter(f"--codebook-size must be a power of two, not {options['codebook_size']}")
     layout = CodeLayout(options["codebooks"], options["codebook_size"])
     if "width" not in options:
-        return TrainingConfig(layout=layout, fit=fit)
+        return TrainingConfig(layout=layout, quantizer_of=options["quantizer_of"], fit=fit)
     if options["width"] % options["heads"]:
         raise click.BadParameter(f"--width {options['width']} is not a multiple of --heads {options['heads']}")
     network = NetworkConfig(

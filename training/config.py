@@ -1,10 +1,12 @@
 """What a training run is told; the defaults are what the documented figures were reached with."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from models.codes import CodeLayout
 from models.manifest import TransformerArchitecture
 from training.loop import FitConfig
+from training.shop import NewQuantizer
 from training.text_encoder_export import DEFAULT_TEXT_ENCODER
 
 
@@ -24,12 +26,18 @@ class TrainingConfig:
 
     Args:
         layout: of item codes; a small catalogue gets fewer centroids.
+        quantizer_of: an adapter whose quantiser is used instead of a new one, by `adapt` alone.
         text_encoder: a name on the hub or a folder; not used where the backbone brings its own.
         network: not used where the backbone is given.
         fit: how long and how fast, and the seed of everything.
     """
 
     layout: CodeLayout = field(default_factory=CodeLayout)
+    quantizer_of: Path | None = None
     text_encoder: str = DEFAULT_TEXT_ENCODER
     network: NetworkConfig = field(default_factory=NetworkConfig)
     fit: FitConfig = field(default_factory=FitConfig)
+
+    @property
+    def new_quantizer(self) -> NewQuantizer:
+        return NewQuantizer(self.layout, self.fit.seed)

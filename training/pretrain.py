@@ -39,7 +39,7 @@ def pretrain(datasets: Mapping[str, Dataset], store: ArtifactStore, config: Trai
     shops = []
     for name, dataset in datasets.items():
         say(f"reading {name}: {len(dataset.item_ids)} items, {len(dataset.histories)} users")
-        shops.append(open_shop(dataset, encoder, store, config.layout, config.fit.seed))
+        shops.append(open_shop(dataset, encoder, store, config.new_quantizer))
     model = new_model(shops, config)
     sequences = mixed_sequences(model, shops, config.network.max_history)
     task = Task(

@@ -25,7 +25,7 @@ class Shop:
     Args:
         dataset: items and histories.
         split: leave-one-out.
-        quantizer: trained on the items of the training split alone.
+        quantizer: trained on the items of the training split alone, unless it was there before.
         codes: of every item [items, D].
     """
 
@@ -51,11 +51,29 @@ class Shop:
         return self.split.train.item_counts(len(self.dataset.item_ids))
 
 
-def open_shop(dataset: Dataset, encoder: TextEncoder, store: ArtifactStore, layout: CodeLayout, seed: int) -> Shop:
-    """Encode the texts, train the quantiser, code the items and report what the codes tell apart.
+@dataclass(frozen=True, slots=True)
+class NewQuantizer:
+    """A quantiser to be trained.
 
     Args:
         layout: what is wished for; a catalogue too small for it gets fewer centroids, and that is said.
+        seed: of its training.
+    """
+
+    layout: CodeLayout
+    seed: int
+
+
+def open_shop(
+    dataset: Dataset,
+    encoder: TextEncoder,
+    store: ArtifactStore,
+    quantizer: Quantizer | NewQuantizer,
+) -> Shop:
+    """Encode the texts, train the quantiser, code the items and report what the codes tell apart.
+
+    Args:
+        quantizer: one that is there already, whose codes stay valid, or how a new one is trained.
 
     Raises:
         DataError: if no user has a history to train on and to validate with.
@@ -64,14 +82,18 @@ def open_shop(dataset: Dataset, encoder: TextEncoder, store: ArtifactStore, layo
     if len(split.valid) == 0 or not (split.train.lengths > 1).any():
         raise DataError("no user has the four interactions that training and validation need")
     vectors = encode_texts(dataset.texts, encoder, store.cache)
-    trained = np.unique(split.train.items)
-    fitting = CodeLayout.fitting(len(trained), layout)
-    if fitting != layout:
+    if isinstance(quantizer, NewQuantizer):
+        quantizer = _train(vectors[np.unique(split.train.items)], quantizer)
+    codes = quantizer.encode(vectors)
+    say(f"item codes: {report_codes(codes, quantizer.layout)}")
+    return Shop(dataset, split, quantizer, codes)
+
+
+def _train(vectors: npt.NDArray[np.float16], wanted: NewQuantizer) -> Quantizer:
+    fitting = CodeLayout.fitting(len(vectors), wanted.layout)
+    if fitting != wanted.layout:
         say(
-            f"{len(trained)} items cannot fill {layout.codebook_size} centroids a codebook: "
+            f"{len(vectors)} items cannot fill {wanted.layout.codebook_size} centroids a codebook: "
             f"using {fitting.num_codebooks} x {fitting.codebook_size}"
         )
-    quantizer = train_quantizer(vectors[trained], fitting, seed)
-    codes = quantizer.encode(vectors)
-    say(f"item codes: {report_codes(codes, fitting)}")
-    return Shop(dataset, split, quantizer, codes)
+    return train_quantizer(vectors, fitting, wanted.seed)

@@ -38,7 +38,7 @@ def train(dataset: Dataset, domain: str, store: ArtifactStore, config: TrainingC
         DataError: if the histories are too short to train on.
     """
     encoder = TextEncoder.load(provide_text_encoder(config.text_encoder, store), available_cpus())
-    shop = open_shop(dataset, encoder, store, config.layout, config.fit.seed)
+    shop = open_shop(dataset, encoder, store, config.new_quantizer)
     model = new_model([shop], config)
     sequences = training_sequences(shop.split.train, config.network.max_history)
     task = Task(

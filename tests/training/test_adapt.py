@@ -1,5 +1,6 @@
 """Adapting: a table for one shop under a network that stays as it is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import training.adapt
 from models.adapter import DomainAdapter
 from models.backbone import Backbone, read_projection
 from models.bundle import read_bundle
-from models.errors import ArtifactNotFoundError
+from models.errors import ArtifactMismatchError, ArtifactNotFoundError
 from models.manifest import BackboneManifest
 from models.store import ArtifactStore
+from tests.tiny_models import write_tiny_store
 from tests.training.small_shop import Pretrained, SmallShops, with_fit
 from training.adapt import NetworkChangedError, adapt, weights_sha256
 from training.backbone_export import read_backbone
@@ -84,6 +86,30 @@ def test_a_network_that_changed_is_a_fault_and_nothing_is_written(
     with pytest.raises(NetworkChangedError):
         adapt(shops.dataset(0), "shop", pretrained.backbone.path, store, with_fit(max_epochs=1))
     assert not (tmp_path / "adapters").exists()
+
+
+def test_the_codes_of_an_adapter_can_be_kept_and_its_table_learns_anew(
+    shops: SmallShops, pretrained: Pretrained, tmp_path: Path
+) -> None:
+    store = ArtifactStore(tmp_path)
+    first = adapt(shops.dataset(0), "shop", pretrained.backbone.path, store, with_fit(max_epochs=1, seed=1))
+    config = with_fit(max_epochs=2, seed=2)
+    second = adapt(shops.dataset(0), "shop", pretrained.backbone.path, store, replace(config, quantizer_of=first.path))
+    assert second.manifest.quantizer == first.manifest.quantizer
+    before, after = DomainAdapter.load(first.path).table, DomainAdapter.load(second.path).table
+    assert np.abs(before.rows - after.rows).max() > 1e-3
+    anew = adapt(shops.dataset(0), "shop", pretrained.backbone.path, store, config)
+    assert anew.manifest.quantizer != first.manifest.quantizer
+
+
+def test_the_quantiser_of_another_text_encoder_is_refused(
+    shops: SmallShops, pretrained: Pretrained, tmp_path: Path
+) -> None:
+    other = write_tiny_store(tmp_path / "other", seed=9)
+    store = ArtifactStore(tmp_path)
+    with pytest.raises(ArtifactMismatchError, match="another text encoder"):
+        config = replace(with_fit(), quantizer_of=other.adapter.path)
+        adapt(shops.dataset(0), "shop", pretrained.backbone.path, store, config)
 
 
 def test_a_backbone_without_its_text_encoder_cannot_be_adapted(

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.training
 def opened(shops: SmallShops, tmp_path_factory: pytest.TempPathFactory) -> list[Shop]:
     store = ArtifactStore(tmp_path_factory.mktemp("opened"))
     encoder = TextEncoder.load(shops.encoder, threads=1)
-    return [open_shop(shops.dataset(number), encoder, store, CONFIG.layout, 0) for number in (0, 1)]
+    return [open_shop(shops.dataset(number), encoder, store, CONFIG.new_quantizer) for number in (0, 1)]
 
 
 @pytest.fixture

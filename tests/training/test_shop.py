@@ -12,7 +12,7 @@ from tests.tiny_models import TinyStore
 from training.dataset import Dataset, Items
 from training.errors import DataError
 from training.histories import Histories
-from training.shop import Shop, open_shop
+from training.shop import NewQuantizer, Shop, open_shop
 
 USERS, TRAINED, ITEMS = 60, 50, 60
 LAYOUT = CodeLayout(4, 4)
@@ -36,7 +36,7 @@ def dataset() -> Dataset:
 
 
 def opened(tiny: TinyStore, root: Path, data: Dataset, layout: CodeLayout = LAYOUT, seed: int = 0) -> Shop:
-    return open_shop(data, tiny.load_text_encoder(), ArtifactStore(root), layout, seed)
+    return open_shop(data, tiny.load_text_encoder(), ArtifactStore(root), NewQuantizer(layout, seed))
 
 
 def with_text(data: Dataset, item: int, text: str) -> Dataset:
