@@ -22,6 +22,7 @@ COPY --from=builder /opt/vqrec /opt/vqrec
 ENV PATH=/opt/vqrec/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    NUMBA_CACHE_DIR=/data/kernels \
     VQREC_ARTIFACTS=/artifacts \
     VQREC_DATA_DIR=/data
 # /data is all that it writes, so the rest of the container may be read-only.

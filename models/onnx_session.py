@@ -1,11 +1,13 @@
 """How this project runs ONNX graphs: one way for the text encoder and the network, in training and in the service."""
 
+from collections.abc import Sequence
+
 import onnxruntime as ort
 
 from models.errors import InvalidArtifactError
 
 
-def open_session(graph: bytes, threads: int) -> ort.InferenceSession:
+def open_session(graph: bytes, threads: int, without: Sequence[str] = ()) -> ort.InferenceSession:
     """An ONNX Runtime session on the CPU.
 
     Idle threads do not spin, since they would take the processor from the event loop. Memory patterns are off: they are
@@ -14,6 +16,7 @@ def open_session(graph: bytes, threads: int) -> ort.InferenceSession:
     Args:
         graph: the serialised ONNX model, without external data.
         threads: intra-op threads.
+        without: optimisations of ONNX Runtime, by its names, that make this graph slower.
 
     Raises:
         InvalidArtifactError: if ONNX Runtime refuses the graph.
@@ -27,6 +30,8 @@ def open_session(graph: bytes, threads: int) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(
+            graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(without)
+        )
     except Exception as error:  # ONNX Runtime raises a dozen unrelated types, all of which mean this
         raise InvalidArtifactError(f"the ONNX graph cannot be loaded: {error}") from error

@@ -12,7 +12,7 @@ import onnxruntime as ort
 from models.errors import InvalidCodesError
 from models.onnx_session import open_session
 
-_LENGTHS = (4, 8, 16, 32, 64, 128, 256, 512)
+_LENGTHS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)
 _BATCH = 64
 
 

@@ -23,13 +23,18 @@ from service.catalog.sources import AdapterSources
 from service.domains.endpoints import router as domains_router
 from service.health.endpoints import router as health_router
 from service.inference.batcher import BatcherConfig
+from service.inference.index.choice import IndexConfig
+from service.inference.index.warm_up import warm_up_kernels
 from service.inference.runtime import RuntimeConfig, RuntimeProvider, find_backbone
+from service.inference.text_encoding import EncodingConfig
 from service.items.endpoints import router as items_router
 from service.items.service import ItemService
 from service.metrics import Metrics
 from service.middleware import API_PREFIX, BodyLimit, ReadablePath, RequestContext
 from service.openapi import PROBLEM_RESPONSES, DocumentedApp
 from service.problems import install_problem_handlers
+from service.recommend.direct import DirectRecommendations
+from service.recommend.endpoints import recommend_route
 from service.recommend.endpoints import router as recommend_router
 from service.recommend.service import RecommendService
 from service.redis_client import RedisClient
@@ -54,9 +59,11 @@ def create_app(settings: Settings) -> FastAPI:
         responses=PROBLEM_RESPONSES,
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # it has its own; this one would cost each call
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(ReadablePath)
+    app.add_middleware(DirectRecommendations, route=recommend_route(), max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestContext, metrics=metrics)  # added last, so outermost
     install_problem_handlers(app)
     app.include_router(health_router)
@@ -79,7 +86,8 @@ async def _lifespan(
             stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix=name))
             for name in ("apply", "build", "recommend")
         )
-        context = ReplicaContext(redis, metrics, apply, build, settings.stream_length)
+        context = ReplicaContext(redis, metrics, apply, build, settings.stream_length, _index_config(settings))
+        await asyncio.to_thread(warm_up_kernels)
         sources = await asyncio.to_thread(_adapter_sources, settings)
         runtimes = RuntimeProvider(sources.store, recommend, metrics, _runtime_config(settings))
         if sources.backbone is not None:
@@ -131,7 +139,11 @@ def _server_config(settings: Settings) -> RedisServerConfig:
     return RedisServerConfig(settings.data_dir / "redis", settings.redis_fsync, settings.redis_start_seconds)
 
 
+def _index_config(settings: Settings) -> IndexConfig:
+    return IndexConfig(settings.index, settings.index_memory_bytes, threads(settings.index_threads))
+
+
 def _runtime_config(settings: Settings) -> RuntimeConfig:
     network = BatcherConfig(settings.batch_size, settings.batch_wait_milliseconds / 1000, settings.queue_size)
-    text = BatcherConfig(settings.text_batch_size, settings.batch_wait_milliseconds / 1000, settings.text_queue_size)
-    return RuntimeConfig(threads(settings.network_threads), network, threads(settings.text_threads), text)
+    text = EncodingConfig(threads(settings.text_threads), settings.text_batch_size, settings.text_queue_size)
+    return RuntimeConfig(threads(settings.network_threads), network, text)

@@ -1,6 +1,8 @@
 """The commands of the service: ``vqrec serve`` and ``vqrec doctor``."""
 
 import ipaddress
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from service.logs import configure_logging
 from service.settings import Settings, load_settings
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+# Python's own is 5 ms: the event loop would wait as long for a thread that reads a bulk or applies one, at every turn.
+_SWITCH_SECONDS = 0.001
 
 
 @click.command()
@@ -28,10 +32,10 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
     try:
         settings = load_settings(artifacts=artifacts, data_dir=data_dir)
         check_exposure(host, settings)
-        app = _Startup(create_app(settings))
+        app = _Lifespan(create_app(settings))
     except ConfigurationError as error:
         raise click.ClickException(error.detail) from error
-    configure_logging(settings.log_level)
+    app.at_end = configure_logging(settings.log_level).flush
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -44,6 +48,7 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
             lifespan="on",
         )
     )
+    sys.setswitchinterval(_SWITCH_SECONDS)
     with suppress(SystemExit):  # uvicorn's way to say that it did not start
         server.run()
     if not server.started:
@@ -70,11 +75,15 @@ def doctor(artifacts: Path | None, data_dir: Path | None, port: int) -> None:
         raise SystemExit(1)
 
 
-class _Startup:
-    """The application, but a fault that keeps it from starting is kept for the command to tell, without a traceback."""
+class _Lifespan:
+    """The application, but a fault that keeps it from starting is kept for the command to tell, without a traceback.
+
+    Also something is done when the application has shut down, after which a signal ends the process at once.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.fault: VqrecError | None = None
+        self.at_end: Callable[[], None] | None = None
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +100,9 @@ class _Startup:
         except VqrecError as error:
             self.fault = error
             await send({"type": "lifespan.startup.failed"})
+        finally:
+            if self.at_end is not None:
+                self.at_end()
 
 
 def check_exposure(host: str, settings: Settings) -> None:

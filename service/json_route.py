@@ -1,8 +1,8 @@
 """How every router of the service reads JSON: what the standard does not know, and what is no text, is refused."""
 
-import json
 from collections.abc import Callable, Coroutine
 from email.message import Message
+from json import JSONDecodeError
 from typing import Any
 
 from fastapi import Request, Response
@@ -10,6 +10,8 @@ from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
 from service.errors import UnsupportedMediaTypeError
+
+__all__ = ["JSONDecodeError", "StrictJsonRequest", "StrictJsonRoute", "parse_json"]
 
 
 class StrictJsonRequest(Request):
@@ -29,9 +31,10 @@ class StrictJsonRoute(APIRoute):
         takes_json = self.body_field is not None
 
         async def handle_strictly(request: Request) -> Response:
-            _check_encoding(request)
-            if takes_json:
-                _check_content_type(request)
+            if request.headers.get("content-type") != "application/json" or "content-encoding" in request.headers:
+                _check_encoding(request)
+                if takes_json:
+                    _check_content_type(request)
             return await handle(StrictJsonRequest(request.scope, request.receive))
 
         return handle_strictly
@@ -59,9 +62,9 @@ def parse_json(raw: bytes) -> Any:  # noqa: ANN401  (any JSON value)
     """Parse one JSON value.
 
     Raises:
-        json.JSONDecodeError: if it is none; FastAPI answers a request with it, as it does for its own parser's.
+        JSONDecodeError: if it is none; FastAPI answers a request with it, as it does for its own parser's.
     """
     try:
         return from_json(raw, allow_inf_nan=False)
     except ValueError as error:
-        raise json.JSONDecodeError(str(error), "", 0) from error
+        raise JSONDecodeError(str(error), "", 0) from error

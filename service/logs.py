@@ -4,14 +4,21 @@ import logging
 import sys
 
 import structlog
+from pydantic_core import to_json
+
+from service.log_lines import LineWriter
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str) -> LineWriter:
     """Send the service's log lines, and what libraries say, to standard error as JSON.
 
     Args:
         level: the least severe that is written: debug, info, warning or error.
+
+    Returns:
+        what writes the service's lines; flush it before the process ends.
     """
+    writer = LineWriter(sys.stderr.buffer)
     # Without the values of local variables, among which may be keys and bodies.
     tracebacks = structlog.processors.ExceptionRenderer(
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -22,13 +29,9 @@ def configure_logging(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[
-            *shared,
-            tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=[*shared, tracebacks, _json_line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: writer,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -43,3 +46,8 @@ def configure_logging(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    return writer
+
+
+def _json_line(_: object, __: str, event: structlog.typing.EventDict) -> bytes:
+    return to_json(event, fallback=repr)

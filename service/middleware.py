@@ -2,13 +2,15 @@
 and the limit of its body."""
 
 import re
-import uuid
+import secrets
 from dataclasses import dataclass, field
+from itertools import count
 from time import perf_counter
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,10 +20,10 @@ from service.problems import internal_problem, problem_of
 
 log = structlog.get_logger("service.access")
 
-REQUEST_ID = "X-Request-ID"
+_REQUEST_ID = b"x-request-id"
 API_PREFIX = "/v1"
 _NO_ROUTE = "unknown"
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
@@ -39,18 +41,22 @@ class RequestContext:
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
+        self._process, self._numbers = secrets.token_hex(8), count()  # an id of both together comes once
+        # What `labels` would look up for every request; as many as the metrics themselves keep.
+        self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._histograms: dict[tuple[str, str], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = _Sent(_request_id(scope))
+        sent = _Sent(_given_id(scope) or f"{self._process}{next(self._numbers):016x}")
         scope.setdefault("state", {})["request_id"] = sent.request_id
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 sent.status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID] = sent.request_id
+                message["headers"] = [*message.get("headers", ()), (_REQUEST_ID, sent.request_id.encode())]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=sent.request_id):
@@ -68,8 +74,8 @@ class RequestContext:
         route = _template(scope)
         seconds = perf_counter() - sent.started
         method = scope["method"] if route != _NO_ROUTE else "ANY"  # of which a client may make up any
-        self._metrics.requests.labels(method, route, str(sent.status)).inc()
-        self._metrics.request_seconds.labels(method, route).observe(seconds)
+        self._counter(method, route, sent.status).inc()
+        self._histogram(method, route).observe(seconds)
         log.info(
             "request",
             method=scope["method"],
@@ -78,6 +84,18 @@ class RequestContext:
             status=sent.status,
             milliseconds=round(seconds * 1000, 2),
         )
+
+    def _counter(self, method: str, route: str, status: int) -> Counter:
+        counter = self._counters.get((method, route, status))
+        if counter is None:
+            counter = self._counters[method, route, status] = self._metrics.requests.labels(method, route, str(status))
+        return counter
+
+    def _histogram(self, method: str, route: str) -> Histogram:
+        histogram = self._histograms.get((method, route))
+        if histogram is None:
+            histogram = self._histograms[method, route] = self._metrics.request_seconds.labels(method, route)
+        return histogram
 
 
 class ReadablePath:
@@ -149,6 +167,8 @@ def _template(scope: Scope) -> str:
     return API_PREFIX + route if scope["path"].startswith(f"{API_PREFIX}/") else route
 
 
-def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get(REQUEST_ID, "")
-    return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+def _given_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == _REQUEST_ID:
+            return value.decode() if _SANE_ID.fullmatch(value) else None
+    return None

@@ -42,6 +42,13 @@ class Settings(BaseSettings):
     stream_length: int = Field(100_000, ge=100, description="changes kept for replicas that fall behind, about")
     apply_timeout_seconds: float = Field(5.0, gt=0, description="longest wait of a write until it is served here")
 
+    index: Literal["auto", "flat", "ivf", "codes"] = Field(
+        "auto",
+        description="kind of index of every domain; auto: by the size of its catalogue and the memory it may take",
+    )
+    index_memory_bytes: int = Field(1024 * MIB, ge=1, description="memory that the index of one domain may take")
+    index_threads: int = Field(1, ge=0, description="threads that build an index; 0: as many as there are processors")
+
     max_body_bytes: int = Field(32 * MIB, ge=1024, description="largest request body")
     max_bulk_items: int = Field(10_000, ge=1, description="items in one bulk at most")
 
@@ -50,8 +57,8 @@ class Settings(BaseSettings):
     batch_wait_milliseconds: float = Field(1.0, ge=0, description="longest wait for a batch to fill")
     queue_size: int = Field(1024, ge=1, description="recommendation requests that may wait; more are answered 429")
     text_threads: int = Field(0, ge=0, description="threads of the text encoder; 0: as many as there are processors")
-    text_batch_size: int = Field(64, ge=1, le=1024, description="texts encoded in one go at most")
-    text_queue_size: int = Field(20_000, ge=1, description="texts that may wait; more are answered 429")
+    text_batch_size: int = Field(64, ge=1, le=1024, description="texts of one length encoded in one go at most")
+    text_queue_size: int = Field(20_000, ge=256, description="texts that may wait; more are answered 429")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line written")
     graceful_seconds: int = Field(30, ge=0, description="longest wait for requests in flight when stopping")

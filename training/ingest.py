@@ -1,9 +1,11 @@
 """``vqrec ingest``: a catalogue into a running service, in bulk, over its REST interface."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import httpx
 
@@ -12,8 +14,11 @@ from training.errors import DataError, ServiceError
 from training.progress import progress_bar, say
 
 _ITEMS_PER_CALL = 256
+_CALLS_AT_ONCE = 2
 _ATTEMPTS = 5
 _INVALID_SHOWN = 5
+
+Result = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,23 @@ def ingest(items: Items, target: IngestTarget) -> dict[str, int]:
         httpx.Client(base_url=target.url, headers=headers, timeout=target.timeout) as client,
         progress_bar(len(items), f"ingesting into {target.domain}", unit="item") as bar,
     ):
-        for chunk in _chunks(items):
-            for result in _send(client, f"/v1/domains/{target.domain}/items:bulk", chunk):
+        for results in _send_all(client, f"/v1/domains/{target.domain}/items:bulk", _chunks(items)):
+            for result in results:
                 status = str(result["status"])
                 counts[status] += 1
                 if status == "invalid" and counts[status] <= _INVALID_SHOWN:
                     say(f"invalid item {result.get('item_id')!r}: {result.get('error')}")
-            bar.update(len(chunk))
+            bar.update(len(results))
     return dict(counts)
+
+
+def _send_all(client: httpx.Client, path: str, chunks: Iterator[list[dict[str, object]]]) -> Iterator[list[Result]]:
+    """The results of each chunk in their order; while one is stored, the next is encoded."""
+    with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+        calls = deque(pool.submit(_send, client, path, chunk) for chunk in islice(chunks, _CALLS_AT_ONCE))
+        while calls:
+            yield calls.popleft().result()
+            calls.extend(pool.submit(_send, client, path, chunk) for chunk in islice(chunks, 1))
 
 
 def _chunks(items: Items) -> Iterator[list[dict[str, object]]]:
@@ -72,7 +86,7 @@ def _chunks(items: Items) -> Iterator[list[dict[str, object]]]:
         ]
 
 
-def _send(client: httpx.Client, path: str, chunk: list[dict[str, object]]) -> list[dict[str, object]]:
+def _send(client: httpx.Client, path: str, chunk: list[dict[str, object]]) -> list[Result]:
     for attempt in range(_ATTEMPTS):
         try:
             response = client.post(path, json=chunk)
@@ -83,7 +97,7 @@ def _send(client: httpx.Client, path: str, chunk: list[dict[str, object]]) -> li
             continue
         if response.is_error:
             raise ServiceError(f"{path} answered {response.status_code}: {_detail(response)}")
-        results: list[dict[str, object]] = response.json()["results"]
+        results: list[Result] = response.json()["results"]
         return results
     raise ServiceError(f"{path} is still overloaded after {_ATTEMPTS} attempts")
 

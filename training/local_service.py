@@ -5,8 +5,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +19,65 @@ _READY_SECONDS = 60.0
 _OPERATION_SECONDS = 300.0
 
 
-@contextmanager
-def local_service(artifacts: Path, data_dir: Path, port: int) -> Iterator[httpx.Client]:
-    """``vqrec serve`` on loopback with an embedded Redis in ``data_dir``; a client of it, once it is ready.
+@dataclass(frozen=True)
+class LocalProcess:
+    """A service that is ready.
 
-    Its log is ``data_dir``/service.log.
+    Args:
+        client: of its REST interface.
+        pid: of its process.
+        ready_seconds: from its start until it said that it was ready.
+    """
+
+    client: httpx.Client
+    pid: int
+    ready_seconds: float
+
+
+@contextmanager
+def local_service(artifacts: Path, data_dir: Path, port: int, redis_url: str | None = None) -> Iterator[httpx.Client]:
+    """A client of a service on loopback, once it is ready; see :func:`local_process`."""
+    with local_process(artifacts, data_dir, port, {"REDIS_URL": redis_url or ""}) as process:
+        yield process.client
+
+
+@contextmanager
+def local_process(
+    artifacts: Path,
+    data_dir: Path,
+    port: int,
+    environment: Mapping[str, str],
+    ready_within: float = _READY_SECONDS,
+) -> Iterator[LocalProcess]:
+    """``vqrec serve`` on loopback, once it is ready. Its log is ``data_dir``/service.log.
+
+    Args:
+        artifacts: the artifact root.
+        data_dir: made if it does not exist.
+        port: on loopback.
+        environment: further variables. Where REDIS_URL is not among them or empty, its Redis is an embedded one,
+            which listens on ``data_dir``/redis/redis.sock.
+        ready_within: seconds that it may take.
 
     Raises:
-        ServiceError: if the port is taken, or the service stops at once or is not ready after a minute.
+        ServiceError: if the port is taken, or the service stops at once or is not ready in time.
     """
     _check_free(port)
     options = ["--port", str(port), "--artifacts", str(artifacts), "--data-dir", str(data_dir)]
-    command = [str(Path(sys.executable).with_name("vqrec")), "serve", *options]
+    # `env` adds to what the process inherits, and becomes the service: its pid stays.
+    variables = [f"{name}={value}" for name, value in {"REDIS_URL": "", **environment}.items()]
+    command = ["env", *variables, str(Path(sys.executable).with_name("vqrec")), "serve", *options]
     data_dir.mkdir(parents=True, exist_ok=True)
     log_path = data_dir / "service.log"
-    with log_path.open("ab") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:  # noqa: S603 - ours
+    start = time.monotonic()
+    with (
+        log_path.open("ab") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as process,  # noqa: S603 - ours
+    ):
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
-                _wait_until_ready(client, process, log_path)
-                yield client
+                _wait_until_ready(client, process, log_path, start + ready_within)
+                yield LocalProcess(client, process.pid, time.monotonic() - start)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
@@ -79,8 +120,7 @@ def _check_free(port: int) -> None:
             raise ServiceError(f"port {port} is taken: stop what listens there, or choose another port") from error
 
 
-def _wait_until_ready(client: httpx.Client, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
+def _wait_until_ready(client: httpx.Client, process: "subprocess.Popen[bytes]", log: Path, deadline: float) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise ServiceError(f"the service stopped at once; the end of {log}:\n{log.read_text()[-2000:]}")
@@ -89,5 +129,5 @@ def _wait_until_ready(client: httpx.Client, process: "subprocess.Popen[bytes]", 
                 return
         except httpx.TransportError:
             pass  # not listening yet
-        time.sleep(0.2)
-    raise ServiceError(f"the service is not ready after {_READY_SECONDS:.0f} s; see {log}")
+        time.sleep(0.1)
+    raise ServiceError(f"the service is not ready in time; see {log}")

@@ -3,70 +3,65 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import _lru_cache_wrapper, cached_property, lru_cache, partial
+from math import isnan
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from service.catalog.filters import Condition, Filter, Values
+from service.catalog.filters import Condition, Filter
+from service.catalog.ids import Slots
 from service.catalog.item import AttributeValue
+from service.catalog.strings import Numbers
+from service.catalog.values import NONE, Mask, Values, json_of
 
-Mask = npt.NDArray[np.bool_]
-Slots = npt.NDArray[np.int32]
+__all__ = ["Attributes", "AttributesBuilder", "Column", "Mask", "Slots"]
+
+ValueNumbers = npt.NDArray[np.integer[Any]]
+
+_FEW = 6  # values up to which comparing with each is faster than looking all of them up
+_CHUNK = 1 << 15
+_MASKS = 8  # a byte an item each
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One attribute as postings: ``owners[i]`` is the slot of the item that has value ``i``.
+    """One attribute: each item's value by its number.
 
     Args:
-        labels: each string or boolean ─► its code.
-        label_owners, label_codes: int32 [m]; a pair occurs once.
-        number_owners: int32 [p].
-        numbers: float64 [p].
+        numbers: [n] of the smallest integers that hold them; ``NONE`` for an item without the attribute.
+        values: what they mean.
     """
 
-    labels: dict[str | bool, int]
-    label_owners: Slots
-    label_codes: npt.NDArray[np.int32]
-    number_owners: Slots
-    numbers: npt.NDArray[np.float64]
+    numbers: ValueNumbers
+    values: Values
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays, and about as many as the labels take."""
-        arrays = (self.label_owners, self.label_codes, self.number_owners, self.numbers)
-        return sum(array.nbytes for array in arrays) + sum(150 + len(str(label)) for label in self.labels)
+        return self.numbers.nbytes + self.values.nbytes
 
-    def matches(self, condition: Condition, size: int) -> Mask:
-        """The items that fulfil ``condition``: bool [size]."""
-        mask = np.ones(size, dtype=np.bool_)
-        if condition.any is not None:
-            mask &= self._having_any(condition.any, size)
-        if condition.all is not None:
-            counts = np.zeros(size, dtype=np.int64)
-            for owners in self._owners(condition.all):
-                counts += np.bincount(owners, minlength=size)
-            mask &= counts == len(condition.all)
-        if condition.none is not None:
-            mask &= ~self._having_any(condition.none, size)
-        if condition.has_bounds:
-            inside = np.zeros(size, dtype=np.bool_)
-            inside[self.number_owners[_within(self.numbers, condition)]] = True
-            mask &= inside
+    def matches(self, condition: Condition) -> Mask:
+        """The items that fulfil ``condition``: bool [n]."""
+        fulfilling = self.values.fulfilling(condition)
+        chosen = np.flatnonzero(fulfilling)
+        if len(chosen) <= _FEW:
+            return self._having(chosen)
+        if len(fulfilling) - len(chosen) <= _FEW:
+            return ~self._having(np.flatnonzero(~fulfilling))
+        mask = np.empty(len(self.numbers), dtype=np.bool_)
+        for start in range(
+            0, len(mask), _CHUNK
+        ):  # numpy makes the numbers eight bytes wide: let that stay in the cache
+            numbers = self.numbers[start : start + _CHUNK]
+            np.take(fulfilling, numbers, mode="clip", out=mask[start : start + _CHUNK])  # none is out of range
         return mask
 
-    def _having_any(self, values: Values, size: int) -> Mask:
-        mask = np.zeros(size, dtype=np.bool_)
-        for owners in self._owners(values):
-            mask[owners] = True
+    def _having(self, chosen: npt.NDArray[np.int64]) -> Mask:
+        mask = np.zeros(len(self.numbers), dtype=np.bool_)
+        for number in chosen:
+            mask |= self.numbers == self.numbers.dtype.type(number)
         return mask
-
-    def _owners(self, values: Values) -> tuple[Slots, Slots]:
-        """The owners of the labels and of the numbers among ``values``, an item once for each value that it has."""
-        wanted = np.zeros(len(self.labels), dtype=np.bool_)
-        wanted[[self.labels[label] for label in values.labels if label in self.labels]] = True
-        numbers = np.isin(self.numbers, list(values.numbers))
-        return self.label_owners[wanted[self.label_codes]], self.number_owners[numbers]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,113 +74,127 @@ class Attributes:
     @classmethod
     def build(cls, items: Sequence[Mapping[str, AttributeValue]]) -> "Attributes":
         """Columns of the attributes of items, in the order of their slots."""
-        builders: dict[str, _ColumnBuilder] = defaultdict(_ColumnBuilder)
-        for slot, attributes in enumerate(items):
-            for name, value in attributes.items():
-                builders[name].add(slot, value)
-        return cls(len(items), {name: builder.column() for name, builder in builders.items()})
+        builder = AttributesBuilder()
+        for attributes in items:
+            builder.add(attributes)
+        return builder.attributes()
 
     @classmethod
-    def merge(cls, parts: Sequence[tuple["Attributes", Slots]], size: int) -> "Attributes":
-        """Columns of ``size`` items out of several parts.
+    def gather(cls, parts: Sequence[tuple["Attributes", Numbers]]) -> "Attributes":
+        """The attributes of these items of each part, one part behind the other."""
+        names = dict.fromkeys(name for attributes, _ in parts for name in attributes.columns)
+        merged = {name: _merge([(part.columns.get(name), slots) for part, slots in parts]) for name in names}
+        size = sum(len(slots) for _, slots in parts)
+        return cls(size, {name: column for name, column in merged.items() if len(column.values) > 1})
 
-        Args:
-            parts: each with the new slot of each of its items, int32 [part's size], -1 for those left out.
-            size: how many items there are in the end.
-        """
-        found: dict[str, list[tuple[Column, Slots]]] = defaultdict(list)
-        for attributes, new_slots in parts:
-            for name, column in attributes.columns.items():
-                found[name].append((column, new_slots))
-        merged = {name: _merge_columns(columns) for name, columns in found.items()}
-        kept = {name: column for name, column in merged.items() if len(column.label_owners) + len(column.number_owners)}
-        return cls(size, kept)
+    def ordered(self, order: Numbers) -> "Attributes":
+        """The same items, each once, in another order."""
+        columns = {name: Column(column.numbers[order], column.values) for name, column in self.columns.items()}
+        return Attributes(self.size, columns)
 
     @property
     def nbytes(self) -> int:
-        return sum(column.nbytes for column in self.columns.values())
+        masks = self._remembered.cache_info().currsize * self.size
+        return masks + sum(column.nbytes for column in self.columns.values())
+
+    def of(self, slot: int) -> dict[str, AttributeValue]:
+        """The attributes of one item, each value as it came."""
+        numbers = ((name, column, int(column.numbers[slot])) for name, column in self.columns.items())
+        return {name: column.values.value(number) for name, column, number in numbers if number != NONE}
 
     def matches(self, wanted: Filter) -> Mask:
-        """The items that fulfil every condition: bool [size]."""
-        mask = np.ones(self.size, dtype=np.bool_)
-        for name, condition in wanted.root.items():
-            mask &= self.columns.get(name, _ABSENT).matches(condition, self.size)
-        return mask
+        """The items that fulfil every condition: bool [size], which may not be written to.
+
+        Shops ask for the same few filters again and again: the last ones are remembered.
+        """
+        return self._remembered(wanted)
+
+    @cached_property
+    def _remembered(self) -> "_lru_cache_wrapper[Mask]":
+        return lru_cache(_MASKS)(partial(_matching, self.columns, self.size))
+
+
+class AttributesBuilder:
+    """Columns of items that come one after the other. Values are Python objects here: build in parts, then gather."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._columns: dict[str, _ColumnBuilder] = defaultdict(_ColumnBuilder)
+
+    def add(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Add the attributes of the next item."""
+        for name, value in attributes.items():
+            self._columns[name].add(self._size, value)
+        self._size += 1
+
+    def attributes(self) -> Attributes:
+        """What was added."""
+        return Attributes(self._size, {name: builder.column(self._size) for name, builder in self._columns.items()})
 
 
 class _ColumnBuilder:
     def __init__(self) -> None:
-        self._labels: dict[str | bool, int] = {}
-        self._label_owners: list[int] = []
-        self._label_codes: list[int] = []
-        self._number_owners: list[int] = []
-        self._numbers: list[float] = []
+        self._known: dict[object, int] = {}
+        self._values: dict[str, AttributeValue] = {}
+        self._slots: list[int] = []
+        self._numbers: list[int] = []
 
     def add(self, slot: int, value: AttributeValue) -> None:
-        if isinstance(value, list):
-            for label in dict.fromkeys(value):
-                self._add_label(slot, label)
-        elif isinstance(value, str | bool):
-            self._add_label(slot, value)
-        else:
-            self._number_owners.append(slot)
-            self._numbers.append(_double(value))
+        key = (str, value) if isinstance(value, str) else _key(value)
+        number = self._known.get(key)
+        if number is None:
+            self._values[json_of(value)] = value
+            number = self._known[key] = len(self._values)
+        self._slots.append(slot)
+        self._numbers.append(number)
 
-    def _add_label(self, slot: int, label: str | bool) -> None:
-        self._label_owners.append(slot)
-        self._label_codes.append(self._labels.setdefault(label, len(self._labels)))
-
-    def column(self) -> Column:
-        return Column(
-            self._labels,
-            np.array(self._label_owners, dtype=np.int32),
-            np.array(self._label_codes, dtype=np.int32),
-            np.array(self._number_owners, dtype=np.int32),
-            np.array(self._numbers, dtype=np.float64),
-        )
+    def column(self, size: int) -> Column:
+        numbers = np.full(size, NONE, dtype=_number_type(len(self._values) + 1))
+        numbers[self._slots] = self._numbers
+        return Column(numbers, Values.of(self._values))
 
 
-_ABSENT = _ColumnBuilder().column()
+_ABSENT = Values.of({})
 
 
-def _merge_columns(parts: Sequence[tuple[Column, Slots]]) -> Column:
-    labels: dict[str | bool, int] = {}
-    label_owners, label_codes, number_owners, numbers = [], [], [], []
-    for column, new_slots in parts:
-        owners = new_slots[column.label_owners]
-        used, positions = np.unique(column.label_codes[owners >= 0], return_inverse=True)
-        # Labels that no item has any more are left behind here, or they would pile up for ever.
-        old_labels = list(column.labels)
-        new_codes = [labels.setdefault(old_labels[code], len(labels)) for code in used]
-        label_owners.append(owners[owners >= 0])
-        label_codes.append(np.array(new_codes, dtype=np.int32)[positions])
-        owners = new_slots[column.number_owners]
-        number_owners.append(owners[owners >= 0])
-        numbers.append(column.numbers[owners >= 0])
-    return Column(
-        labels,
-        np.concatenate(label_owners),
-        np.concatenate(label_codes),
-        np.concatenate(number_owners),
-        np.concatenate(numbers),
-    )
+def _matching(columns: Mapping[str, Column], size: int, wanted: Filter) -> Mask:
+    mask = np.ones(size, dtype=np.bool_)
+    for name, condition in wanted.root.items():
+        column = columns.get(name)
+        if column is not None:
+            mask &= column.matches(condition)
+        elif not _ABSENT.fulfilling(condition)[NONE]:
+            mask[:] = False
+    mask.flags.writeable = False
+    return mask
 
 
-def _within(numbers: npt.NDArray[np.float64], condition: Condition) -> Mask:
-    inside = ~np.isnan(numbers)
-    if condition.gt is not None:
-        inside &= numbers > condition.gt
-    if condition.gte is not None:
-        inside &= numbers >= condition.gte
-    if condition.lt is not None:
-        inside &= numbers < condition.lt
-    if condition.lte is not None:
-        inside &= numbers <= condition.lte
-    return inside
+def _key(value: bool | float | list[str]) -> object:
+    """What tells values apart as JSON does: to a dict 1 is 1.0 and True, 0.0 is -0.0, and NaN is not NaN."""
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, float) and (value == 0 or isnan(value)):
+        return repr(value)
+    return value.__class__, value
 
 
-def _double(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:  # an integer beyond the doubles lies above or below every bound that can be asked for
-        return float("inf") if value > 0 else float("-inf")
+def _merge(parts: Sequence[tuple[Column | None, Numbers]]) -> Column:
+    found = [None if column is None else (column.values, column.numbers[slots]) for column, slots in parts]
+    used = []
+    for values, numbers in filter(None, found):
+        is_used = np.zeros(len(values), dtype=np.bool_)
+        is_used[numbers] = True
+        is_used[NONE] = True
+        used.append((values, is_used))
+    merged_values, renumbered = Values.merge(used)
+    merged = np.full(sum(len(slots) for _, slots in parts), NONE, dtype=_number_type(len(merged_values)))
+    end, following = 0, iter(renumbered)
+    for part, (_, slots) in zip(found, parts, strict=True):
+        if part is not None:
+            merged[end : end + len(slots)] = next(following).astype(merged.dtype)[part[1]]
+        end += len(slots)
+    return Column(merged, merged_values)
+
+
+def _number_type(count: int) -> type[np.integer[Any]]:
+    return np.uint8 if count <= 1 << 8 else np.uint16 if count <= 1 << 16 else np.int32

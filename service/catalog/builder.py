@@ -10,7 +10,7 @@ import numpy.typing as npt
 from models.adapter import DomainAdapter
 from models.backbone import GOLDEN_FILE, Backbone
 from models.errors import InvalidArtifactError
-from service.catalog.building import derive_replica, load_replica
+from service.catalog.building import Models, compact, derive, load
 from service.catalog.directory import WantedDomain
 from service.catalog.replica import DomainReplica, ReplicaContext
 from service.catalog.snapshot import DomainSnapshot
@@ -38,12 +38,19 @@ class ReplicaBuilder:
         on_progress(0.0)
         adapter = await asyncio.to_thread(self._read, wanted)
         runtime = await self._runtimes.provide(adapter.bundle.manifest.backbone)
+        models = Models(adapter, runtime.backbone.network)
         if previous is not None and previous.adapter.quantizer.sha256 == adapter.quantizer.sha256:
-            replica = await derive_replica(wanted, adapter, previous, self._context)
+            snapshot, position = await derive(models, previous, self._context)
         else:
-            replica = await load_replica(wanted, adapter, self._context, on_progress)
-        await asyncio.to_thread(check_answers, replica.snapshot, runtime.backbone)
-        return await self.follow(replica, previous)
+            snapshot, position = await load(wanted.domain, models, self._context, on_progress)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._context.build, check_answers, snapshot, runtime.backbone)
+        return await self.follow(DomainReplica(wanted, snapshot, position, self._context), previous)
+
+    async def compact(self, previous: DomainReplica) -> DomainReplica:
+        """A replica of the same catalogue in one segment, which has taken over from ``previous``."""
+        snapshot, position = await compact(previous, self._context)
+        return await self.follow(DomainReplica(previous.wanted, snapshot, position, self._context), previous)
 
     async def follow(self, replica: DomainReplica, previous: DomainReplica | None) -> DomainReplica:
         """Start a replica and wait until it has seen all that ``previous`` serves, which then follows no further.
@@ -76,8 +83,7 @@ def check_answers(snapshot: DomainSnapshot, backbone: Backbone) -> None:
         InvalidArtifactError: if an item has no place in the index, or a user is not given the items there are.
     """
     version, parts = snapshot.adapter.version, snapshot.recommendable()
-    # Of numbers no larger than one the sum is finite if and only if each is, and it takes no memory.
-    if not all(np.isfinite(segment.index.vectors.sum()) for segment, _ in parts):
+    if not all(segment.index.finite() for segment, _ in parts):
         raise InvalidArtifactError(f"the adapter {version} makes item vectors that are not finite")
     golden = backbone.bundle.read_tensors(GOLDEN_FILE)
     vectors = cast(npt.NDArray[np.float32], golden["vectors"])

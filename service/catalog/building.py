@@ -1,45 +1,69 @@
-"""Three ways to a replica: from Redis, from one with another adapter, from one whose fresh segment grew large.
+"""Three ways to a snapshot: from Redis, from one with another adapter, from one whose fresh segment grew large.
 
-Each takes a catalogue as of some place in the change stream and follows from there, so nothing that changes while it is
-being built is lost and the replica before it is never touched.
+Each takes a catalogue as of some place in the change stream and a replica follows from there, so nothing that changes
+while it is being built is lost, and what is served meanwhile is never touched.
 """
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from models.adapter import DomainAdapter
-from service.catalog.directory import WantedDomain
+from models.user_network import UserNetwork
+from service.catalog.calibration import likely_users
+from service.catalog.columns import Columns
 from service.catalog.loader import CatalogueLoader
 from service.catalog.replica import DomainReplica, ReplicaContext
 from service.catalog.snapshot import DomainSnapshot
-from service.catalog.stream import ChangeStream
+from service.catalog.stream import ChangeStream, StreamId
+from service.inference.index.choice import IndexConfig
+
+_USERS = 128  # that an index is tuned to
+_SEED = 0
 
 
-async def load_replica(
-    wanted: WantedDomain, adapter: DomainAdapter, context: ReplicaContext, on_progress: Callable[[float], None]
-) -> DomainReplica:
+class Built(NamedTuple):
+    """A snapshot and the last change that it has surely seen."""
+
+    snapshot: DomainSnapshot
+    position: StreamId
+
+
+class Models(NamedTuple):
+    """What makes vectors of items, and users of histories."""
+
+    adapter: DomainAdapter
+    network: UserNetwork
+
+
+async def load(domain: str, models: Models, context: ReplicaContext, on_progress: Callable[[float], None]) -> Built:
     """Read the catalogue from Redis, quantising again what has no code under the adapter's quantiser."""
-    position = await ChangeStream(context.redis, wanted.domain).end()
-    loader = CatalogueLoader(context.repository(wanted.domain), adapter, context.build)
-    items = await loader.load_all(on_progress)
+    position = await ChangeStream(context.redis, domain).end()
+    loader = CatalogueLoader(context.repository(domain), models.adapter, context.build)
+    columns = await loader.load_all(on_progress)
     loop = asyncio.get_running_loop()
-    snapshot = await loop.run_in_executor(context.build, DomainSnapshot.build, adapter, list(items.values()))
-    return DomainReplica(wanted, snapshot, position, context)
+    return Built(await loop.run_in_executor(context.build, _build, models, columns, context.index), position)
 
 
-async def derive_replica(
-    wanted: WantedDomain, adapter: DomainAdapter, previous: DomainReplica, context: ReplicaContext
-) -> DomainReplica:
-    """Take the codes of a replica whose adapter has the same quantiser."""
+async def derive(models: Models, previous: DomainReplica, context: ReplicaContext) -> Built:
+    """Take all but the vectors of a replica whose adapter has the same quantiser."""
     snapshot, position = previous.snapshot, previous.position
     loop = asyncio.get_running_loop()
-    derived = await loop.run_in_executor(context.build, lambda: DomainSnapshot.build(adapter, snapshot.items()))
-    return DomainReplica(wanted, derived, position, context)
+    return Built(await loop.run_in_executor(context.build, _derive, models, snapshot), position)
 
 
-async def compact_replica(previous: DomainReplica, context: ReplicaContext) -> DomainReplica:
+async def compact(previous: DomainReplica, context: ReplicaContext) -> Built:
     """Fold the fresh segment into the large one."""
     snapshot, position = previous.snapshot, previous.position
     loop = asyncio.get_running_loop()
-    compacted = await loop.run_in_executor(context.build, snapshot.compacted)
-    return DomainReplica(previous.wanted, compacted, position, context)
+    return Built(await loop.run_in_executor(context.build, snapshot.compacted), position)
+
+
+def _build(models: Models, columns: Columns, config: IndexConfig) -> DomainSnapshot:
+    users = likely_users(*models, columns, 2 * _USERS, _SEED)
+    return DomainSnapshot.build(models.adapter, columns, config, users)
+
+
+def _derive(models: Models, snapshot: DomainSnapshot) -> DomainSnapshot:
+    users = likely_users(*models, snapshot.large.columns, _USERS, _SEED)
+    return snapshot.under(models.adapter).calibrated(users)

@@ -1,20 +1,24 @@
-"""Records in Redis ─► catalogue items: with the codes that are stored, and new ones where there are none."""
+"""Records in Redis ─► columns: with the codes that are stored, and new ones where there are none."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
+from typing import TypeVar
 
 import numpy as np
 import structlog
 
 from models.adapter import DomainAdapter
-from service.catalog.item import CatalogueItem
+from service.catalog.columns import Columns, ColumnsBuilder, joined
 from service.catalog.record import StoredItem
-from service.catalog.repository import CatalogueRepository
+from service.catalog.repository import CatalogueRepository, CodedValue
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 TAG_BYTES = 8
+_PART = 1 << 16  # items that are Python objects at a time
 
 
 class CatalogueLoader:
@@ -25,52 +29,55 @@ class CatalogueLoader:
         self._adapter = adapter
         self._executor = executor
 
-    async def load(self, item_ids: Sequence[str]) -> list[CatalogueItem]:
+    async def load(self, item_ids: Sequence[str]) -> Columns:
         """These items as they are now; ids without an item are left out."""
-        raw = await self._repository.get_raw(item_ids)
-        return await self._with_codes([(item_id, value) for item_id, value in raw if value is not None])
+        builder = ColumnsBuilder(self._adapter.quantizer.layout)
+        await self._add(builder, await self._repository.get_coded(self._adapter.quantizer.sha256, item_ids))
+        return await self._run(builder.columns)
 
-    async def load_all(self, on_progress: Callable[[float], None]) -> dict[str, CatalogueItem]:
+    async def load_all(self, on_progress: Callable[[float], None]) -> Columns:
         """The whole catalogue. Changes made meanwhile are in it or not: they must be replayed."""
         total = max(1, await self._repository.count())
-        items: dict[str, CatalogueItem] = {}
-        async for batch in self._repository.scan():
-            for item in await self._with_codes(batch):
-                items[item.item_id] = item
-            on_progress(min(1.0, len(items) / total))
-        return items
+        parts: list[Columns] = []
+        builder, count = ColumnsBuilder(self._adapter.quantizer.layout), 0
+        async for page in _ahead(self._repository.scan(self._adapter.quantizer.sha256)):
+            await self._add(builder, page)
+            count += len(page)
+            on_progress(min(1.0, count / total))
+            if len(builder) >= _PART:
+                parts.append(await self._run(builder.columns))
+                builder = ColumnsBuilder(self._adapter.quantizer.layout)
+        parts.append(await self._run(builder.columns))
+        return await self._run(lambda: joined(parts))
 
-    async def _with_codes(self, raw: Sequence[tuple[str, bytes]]) -> list[CatalogueItem]:
-        item_ids = [item_id for item_id, _ in raw]
-        codes = await self._repository.get_codes(self._adapter.quantizer.sha256, item_ids)
-        loop = asyncio.get_running_loop()
-        items, uncoded = await loop.run_in_executor(self._executor, self._join, raw, codes)
-        return [*items, *await self._encode(uncoded)] if uncoded else items
+    async def _add(self, builder: ColumnsBuilder, page: Sequence[CodedValue]) -> None:
+        uncoded = await self._run(lambda: self._add_coded(builder, page))
+        if uncoded:
+            await self._encode(builder, uncoded)
 
-    def _join(
-        self, raw: Sequence[tuple[str, bytes]], codes: Sequence[bytes | None]
-    ) -> tuple[list[CatalogueItem], list[str]]:
-        """Items whose stored code is of their text, and the ids of the others."""
-        coded: list[tuple[StoredItem, bytes]] = []
+    def _add_coded(self, builder: ColumnsBuilder, page: Sequence[CodedValue]) -> list[str]:
+        """Add the items whose stored code is of their text; the ids of the others."""
         uncoded: list[str] = []
-        for (item_id, value), code in zip(raw, codes, strict=True):
+        length = TAG_BYTES + self._adapter.quantizer.layout.bytes_per_code
+        for item_id, value, code in page:
             stored = StoredItem.parse(item_id, value)
             if stored is None:
                 continue
-            if code is not None and code[:TAG_BYTES] == stored.record.tag and self._fits(code):
-                coded.append((stored, code[TAG_BYTES:]))
+            record = stored.record
+            if code is not None and code[:TAG_BYTES] == record.tag and len(code) == length:
+                builder.add(item_id, code[TAG_BYTES:], record.attributes, record.available)
             else:
-                uncoded.append(stored.item_id)
-        return self._items(coded), uncoded
+                uncoded.append(item_id)
+        return uncoded
 
-    async def _encode(self, item_ids: Sequence[str]) -> list[CatalogueItem]:
+    async def _encode(self, builder: ColumnsBuilder, item_ids: Sequence[str]) -> None:
         """Quantise stored text vectors and keep the codes, for this process's next start and for other replicas."""
         raw = await self._repository.get_raw_with_vectors(item_ids)
-        loop = asyncio.get_running_loop()
-        coded = await loop.run_in_executor(self._executor, self._quantize, raw)
+        coded = await self._run(lambda: self._quantize(raw))
         codes = {stored.item_id: stored.record.tag + code for stored, code in coded}
         await self._repository.store_codes(self._adapter.quantizer.sha256, codes)
-        return self._items(coded)
+        for stored, code in coded:
+            builder.add(stored.item_id, code, stored.record.attributes, stored.record.available)
 
     def _quantize(self, raw: Sequence[tuple[str, bytes | None, bytes | None]]) -> list[tuple[StoredItem, bytes]]:
         quantizer = self._adapter.quantizer
@@ -88,12 +95,16 @@ class CatalogueLoader:
         matrix = np.frombuffer(b"".join(vectors), dtype="<f2").reshape(-1, quantizer.text_dim)  # [n, text_dim]
         return list(zip(found, quantizer.layout.to_bytes(quantizer.encode(matrix)), strict=True))
 
-    def _items(self, coded: Sequence[tuple[StoredItem, bytes]]) -> list[CatalogueItem]:
-        codes = self._adapter.quantizer.layout.from_bytes([code for _, code in coded])  # [n, D]
-        return [
-            CatalogueItem(stored.item_id, code, stored.record.attributes, stored.record.available)
-            for (stored, _), code in zip(coded, codes, strict=True)
-        ]
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
-    def _fits(self, code: bytes) -> bool:
-        return len(code) == TAG_BYTES + self._adapter.quantizer.layout.bytes_per_code
+
+async def _ahead(pages: AsyncIterator[T]) -> AsyncIterator[T]:
+    """The same pages, of which the next is fetched while one is worked on."""
+    following = asyncio.ensure_future(anext(pages, None))
+    try:
+        while (page := await following) is not None:
+            following = asyncio.ensure_future(anext(pages, None))
+            yield page
+    finally:
+        following.cancel()

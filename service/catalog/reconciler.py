@@ -9,8 +9,8 @@ import structlog
 
 from models.errors import VqrecError
 from service.catalog.builder import ReplicaBuilder
-from service.catalog.building import compact_replica
 from service.catalog.directory import DomainDirectory, WantedDomain
+from service.catalog.memory import give_back
 from service.catalog.registry import Registry
 from service.catalog.replica import DomainReplica, ReplicaContext
 from service.errors import RedisUnavailableError
@@ -177,9 +177,14 @@ class Reconciler:
             self._start_job(wanted.domain, self._compact(replica))
 
     def _start_job(self, domain: str, work: Coroutine[Any, Any, None]) -> None:
-        job = asyncio.create_task(work, name=f"build {domain}")
+        job = asyncio.create_task(self._do(work), name=f"build {domain}")
         self._jobs[domain] = job
         job.add_done_callback(lambda _: self._finish_job(domain))
+
+    async def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        await work
+        # What it needed and what it replaced are let go by now, but for the requests in flight.
+        await asyncio.get_running_loop().run_in_executor(self._context.build, give_back)
 
     def _finish_job(self, domain: str) -> None:
         del self._jobs[domain]
@@ -207,7 +212,7 @@ class Reconciler:
 
     async def _compact(self, previous: DomainReplica) -> None:
         try:
-            replica = await self._builder.follow(await compact_replica(previous, self._context), previous)
+            replica = await self._builder.compact(previous)
         except Exception:
             log.exception("compaction-failed", domain=previous.domain)  # what is served stays right, if slower
         else:

@@ -13,6 +13,7 @@ from service.catalog.repository import CatalogueRepository
 from service.catalog.snapshot import DomainSnapshot
 from service.catalog.stream import Change, ChangeStream, StreamGapError, StreamId
 from service.errors import RedisUnavailableError
+from service.inference.index.choice import IndexConfig
 from service.metrics import Metrics
 from service.redis_client import RedisClient
 
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 _FIRST_BACKOFF = 0.05
 _LAST_BACKOFF = 2.0
+_TOGETHER_SECONDS = 0.01  # in which changes are gathered after some were applied: many cost hardly more than one
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class ReplicaContext:
         apply: threads for small work, which new items wait for.
         build: threads for work on whole catalogues.
         stream_length: changes that a stream keeps, about.
+        index: what is asked of every domain's index.
     """
 
     redis: RedisClient
@@ -37,6 +40,7 @@ class ReplicaContext:
     apply: Executor
     build: Executor
     stream_length: int
+    index: IndexConfig
 
     def repository(self, domain: str) -> CatalogueRepository:
         return CatalogueRepository(self.redis, domain, self.stream_length)
@@ -88,9 +92,11 @@ class DomainReplica:
 
     async def pause(self) -> None:
         """Stop following and go on serving; whoever waits for a change goes on waiting."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        # A task that was cancelled keeps its frames, and so this replica: held on to here, both would outlive the swap.
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
 
     async def stop(self) -> None:
         """Stop following; whoever waits for a change is let go."""
@@ -139,21 +145,19 @@ class DomainReplica:
         if not changes:
             return
         item_ids = list(dict.fromkeys(change.item_id for change in changes))
-        items = await self._loader.load(item_ids)
-        deleted = set(item_ids) - {item.item_id for item in items}
+        found = await self._loader.load(item_ids)
         loop = asyncio.get_running_loop()
-        snapshot = await loop.run_in_executor(self._context.apply, self._snapshot.with_changes, items, deleted)
+        snapshot = await loop.run_in_executor(self._context.apply, self._snapshot.with_changes, found, item_ids)
         self._context.metrics.changes_applied.labels(self.domain).inc(len(changes))
         await self._advance(snapshot, changes[-1].id)
+        await asyncio.sleep(_TOGETHER_SECONDS)
 
     async def _reload(self, reason: str) -> None:
         log.warning("catalogue-reloaded", domain=self.domain, reason=reason)
         position = await self._stream.end()
-        items = await self._loader.load_all(lambda _: None)
+        columns = await self._loader.load_all(lambda _: None)
         loop = asyncio.get_running_loop()
-        snapshot = await loop.run_in_executor(
-            self._context.build, DomainSnapshot.build, self.adapter, list(items.values())
-        )
+        snapshot = await loop.run_in_executor(self._context.build, self._snapshot.rebuilt, columns)
         await self._advance(snapshot, position)
 
     async def _advance(self, snapshot: DomainSnapshot, position: StreamId) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
+
+from redis.exceptions import NoScriptError
 
 from service.catalog.keys import DomainKeys
 from service.catalog.record import ItemRecord, StoredItem
@@ -12,6 +14,15 @@ from service.errors import UnknownDomainError, UnknownItemError
 from service.redis_client import RedisClient
 
 _PIPELINE = 500
+_PAGE = 1000  # items that a scan asks for at a time; what it brings is a megabyte or so, and parsed in milliseconds
+
+
+class CodedValue(NamedTuple):
+    """An item as it is stored; ``code`` stands behind the tag of its text, and is None where there is none."""
+
+    item_id: str
+    value: bytes
+    code: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +70,27 @@ class CatalogueRepository:
         records, vectors = await self._redis.run(pipe.execute())
         return list(zip(item_ids, records, vectors, strict=True))
 
-    async def scan(self) -> AsyncIterator[list[tuple[str, bytes]]]:
-        """Every item as it is stored, in batches; one that changes meanwhile may come twice or in either state."""
+    async def get_coded(self, quantizer: str, item_ids: Sequence[str]) -> list[CodedValue]:
+        """Values as they are stored, each with its code under a quantiser; items that there are not are left out."""
+        if not item_ids:
+            return []
+        pipe = self._redis.commands.pipeline(transaction=False)
+        pipe.hmget(self._keys.items, list(item_ids))
+        pipe.hmget(self._keys.codes(quantizer), list(item_ids))
+        values, codes = await self._redis.run(pipe.execute())
+        found = zip(item_ids, values, codes, strict=True)
+        return [CodedValue(item_id, value, code) for item_id, value, code in found if value is not None]
+
+    async def scan(self, quantizer: str) -> AsyncIterator[list[CodedValue]]:
+        """Every item as :meth:`get_coded` gives it, in pages; one that changes meanwhile may come twice or in either
+        state."""
         cursor = 0
         while True:
-            cursor, batch = await self._redis.run(self._redis.commands.hscan(self._keys.items, cursor, count=_PIPELINE))
-            yield [(item_id.decode(), raw) for item_id, raw in cast("Mapping[bytes, bytes]", batch).items()]
+            cursor, found = await self._redis.run(self._redis.commands.hscan(self._keys.items, cursor, count=_PAGE))
+            page = cast("Mapping[bytes, bytes]", found)
+            item_ids = [item_id.decode() for item_id in page]
+            codes = await self.get_codes(quantizer, item_ids)
+            yield [CodedValue(*coded) for coded in zip(item_ids, page.values(), codes, strict=True)]
             if cursor == 0:
                 return
 
@@ -89,10 +115,7 @@ class CatalogueRepository:
         """
         changes: list[StreamId | None] = []
         for start in range(0, len(writes), _PIPELINE):
-            pipe = self._redis.commands.pipeline(transaction=False)
-            for write in writes[start : start + _PIPELINE]:
-                await self._put(self._script_keys(quantizer), self._put_arguments(write), client=pipe)
-            for status, change in await self._redis.run(pipe.execute()):
+            for status, change in await self._run_puts(quantizer, writes[start : start + _PIPELINE]):
                 self._check_known(status)
                 changes.append(StreamId.parse(change.decode()) if status == b"stored" else None)
         return changes
@@ -109,6 +132,19 @@ class CatalogueRepository:
         if status == b"unknown-item":
             raise UnknownItemError(f"the domain {self._keys.domain!r} has no item {item_id!r}")
         return StreamId.parse(change.decode())
+
+    async def _run_puts(self, quantizer: str, writes: Sequence[ItemWrite]) -> list[tuple[bytes, bytes]]:
+        """A status and a change for each write."""
+        keys = self._script_keys(quantizer)
+        pipe = self._redis.commands.pipeline(transaction=False)
+        for write in writes:
+            # By its digest: called as a script, each pipeline would ask before whether Redis knows it, a round trip.
+            pipe.evalsha(self._put.sha, len(keys), *keys, *self._put_arguments(write))
+        try:
+            return cast("list[tuple[bytes, bytes]]", await self._redis.run(pipe.execute()))
+        except NoScriptError:  # Redis was started anew; what was written before it said so is a conflict now
+            await self._redis.run(self._redis.commands.script_load(PUT_ITEM))
+            return await self._run_puts(quantizer, writes)
 
     def _script_keys(self, quantizer: str) -> list[str]:
         keys = self._keys

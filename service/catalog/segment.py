@@ -1,10 +1,7 @@
-"""An immutable part of a catalogue: items by popularity, in columns, with an index over their vectors."""
+"""An immutable part of a catalogue: items in columns, with an index over their vectors."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,134 +9,188 @@ import numpy.typing as npt
 from models.adapter import DomainAdapter
 from models.codes import Codes
 from service.catalog.attributes import Attributes, Mask
+from service.catalog.columns import Columns
+from service.catalog.ids import Ids
 from service.catalog.item import CatalogueItem
-from service.inference.index import FlatIndex
+from service.catalog.popularity import Popularity, popular_order, popularity_of
+from service.catalog.strings import Numbers
+from service.inference.index.choice import Arrangement, IndexConfig, arrange, build_index
+from service.inference.index.growth import grown
+from service.inference.index.protocol import VectorIndex
 
-_BYTES_PER_OBJECT = 50  # what CPython adds to the content of a str or bytes object, roughly
-_BYTES_PER_ENTRY = 100  # what a dict takes for an entry and its int, roughly
 _POPULAR_BLOCK = 4096
+_SMALL = IndexConfig("codes")
+_JOINED_SHARE = 0.2
+
+UserVectors = npt.NDArray[np.float32]
+Part = tuple["Segment", Numbers]
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Items by slot: the most popular first, those of equal popularity by id.
+    """Items by slot: those of one list of the index side by side, in the order of their ids.
 
-    An index breaks ties by slot, so that among items of one score, which share a code, the more popular comes first.
+    An index orders items of one score by popularity and then by slot. They share a code, and so a list: by id, then.
 
     Args:
-        ids: in the order of slots, each once.
-        codes: [n, D].
-        documents: the attributes of each item as JSON, to give back.
-        attributes: the same in columns, to filter by.
-        available: bool [n].
+        columns: what is known of each item.
         popularity: float32 [n], 0 for an item the adapter does not know.
-        index: over the normalised item vectors.
+        popular: int32 [n], the slots of the most popular first, those of equal popularity by id.
+        index: over the item vectors.
+        index_reason: why it is of its kind.
+        joined: how many items have joined the index's partition since it was made.
     """
 
-    ids: tuple[str, ...]
-    codes: Codes
-    documents: tuple[bytes, ...]
-    attributes: Attributes
-    available: Mask
-    popularity: npt.NDArray[np.float32]
-    index: FlatIndex
+    columns: Columns
+    popularity: Popularity
+    popular: npt.NDArray[np.int32]
+    index: VectorIndex
+    index_reason: str
+    joined: int = 0
 
     @classmethod
-    def build(cls, adapter: DomainAdapter, items: Sequence[CatalogueItem]) -> "Segment":
-        """A segment of items with distinct ids, in any order.
+    def build(
+        cls, adapter: DomainAdapter, columns: Columns, config: IndexConfig, users: UserVectors | None = None
+    ) -> "Segment":
+        """A segment of items in any order.
+
+        Args:
+            adapter: what codes mean.
+            columns: the items.
+            config: of the index.
+            users: float32 [q, width]; its partition, if it has one, is made for half of them and tuned to the others:
+                tuned to the same it would find fewer items than it seems to.
 
         Raises:
             InvalidCodesError: if a code does not fit the adapter's layout.
         """
-        popularity = adapter.popularity
-        items = sorted(items, key=lambda item: (-popularity.get(item.item_id, 0), item.item_id))
-        layout = adapter.quantizer.layout
-        codes = layout.from_bytes([item.code.tobytes() for item in items])
-        return cls(
-            ids=tuple(item.item_id for item in items),
-            codes=codes,
-            documents=tuple(_to_json(item) for item in items),
-            attributes=Attributes.build([item.attributes for item in items]),
-            available=np.array([item.available for item in items], dtype=np.bool_),
-            popularity=np.array([popularity.get(item.item_id, 0) for item in items], dtype=np.float32),
-            index=FlatIndex(adapter.table.normalized(codes)),
-        )._warmed()
+        arrangement = _arrangement(adapter, columns.codes, config, users)
+        popularity = popularity_of(columns.ids, adapter.popularity)
+        return cls._arranged(adapter, _Items(columns, popularity, None), arrangement, config)._tuned(users)
 
     @classmethod
-    def merge(cls, parts: Sequence[tuple["Segment", Mask]]) -> "Segment":
-        """One segment of the items that each part keeps, bool [part's size]; no id may be kept twice.
+    def small(cls, adapter: DomainAdapter, columns: Columns) -> "Segment":
+        """As :meth:`build`, with an index that is quick to make and searched exhaustively.
 
-        Everything is gathered from the parts, nothing is computed again.
+        Raises:
+            InvalidCodesError: if a code does not fit the adapter's layout.
         """
-        kept = [np.flatnonzero(keep) for _, keep in parts]
-        ids = [segment.ids[slot] for (segment, _), slots in zip(parts, kept, strict=True) for slot in slots]
-        counts = np.concatenate([segment.popularity[slots] for (segment, _), slots in zip(parts, kept, strict=True)])
-        order = np.array(sorted(range(len(ids)), key=lambda place: (-counts[place], ids[place])), dtype=np.int64)
-        documents = [segment.documents[slot] for (segment, _), slots in zip(parts, kept, strict=True) for slot in slots]
+        popularity = popularity_of(columns.ids, adapter.popularity)
+        return cls._arranged(adapter, _Items(columns, popularity, None), _unparted(len(columns)), _SMALL)
 
-        def gather(columns: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[Any]:
-            return np.concatenate([column[slots] for column, slots in zip(columns, kept, strict=True)])[order]
+    @classmethod
+    def small_of(cls, adapter: DomainAdapter, parts: Sequence[Part]) -> "Segment":
+        """A small segment of these items of each of some parts; no id may be there twice."""
+        items = _Items.gather(parts)
+        return cls._arranged(adapter, items, _unparted(len(items.columns)), _SMALL)
 
-        segments = [segment for segment, _ in parts]
-        return cls(
-            ids=tuple(ids[position] for position in order),
-            codes=gather([segment.codes for segment in segments]),
-            documents=tuple(documents[position] for position in order),
-            attributes=Attributes.merge(_new_slots(segments, kept, order), len(ids)),
-            available=gather([segment.available for segment in segments]),
-            popularity=gather([segment.popularity for segment in segments]),
-            index=FlatIndex(gather([segment.index.vectors for segment in segments])),
-        )._warmed()
+    def joined_by(
+        self,
+        adapter: DomainAdapter,
+        kept: npt.NDArray[np.int64],
+        other: "Segment",
+        config: IndexConfig,
+        users: UserVectors | None,
+    ) -> "Segment":
+        """These items and all of another segment, none of which is kept here.
+
+        While few have joined since it was made, the partition stays and they are assigned to its lists.
+
+        Args: see :meth:`build`.
+        """
+        items = _Items.gather([(self, kept), (other, np.arange(len(other)))])
+        joined = self.joined + len(other)
+        added = (other.codes, other.index.inverse_norms)
+        arrangement = grown(self.index, kept, adapter.table, added, self.index_reason)
+        if arrangement is None or joined > _JOINED_SHARE * len(items.columns):
+            arrangement, joined = _arrangement(adapter, items.columns.codes, config, users), 0
+        return replace(self._arranged(adapter, items, arrangement, config), joined=joined)._tuned(users)
+
+    @classmethod
+    def _arranged(
+        cls, adapter: DomainAdapter, items: "_Items", arrangement: Arrangement, config: IndexConfig
+    ) -> "Segment":
+        by_id = items.columns.ids.strings.order()
+        order = by_id[np.argsort(arrangement.lists[by_id], kind="stable")]
+        slots = np.empty_like(order)
+        slots[order] = np.arange(len(order))
+        columns, popularity = items.columns.ordered(order), items.popularity[order]
+        norms = None if items.inverse_norms is None else items.inverse_norms[order]
+        index = build_index(arrangement.take(order), adapter.table, columns.codes, popularity, config, norms)
+        return cls(columns, popularity, popular_order(popularity, slots[by_id]), index, arrangement.reason)
+
+    def _tuned(self, users: UserVectors | None) -> "Segment":
+        return self if users is None else self.calibrated(users[1::2])
+
+    def under(self, adapter: DomainAdapter) -> "Segment":
+        """The same items in the same slots under an adapter of the same quantiser."""
+        popularity = popularity_of(self.ids, adapter.popularity)
+        popular = popular_order(popularity, self.ids.strings.order())
+        index = self.index.under(adapter.table, popularity)
+        return replace(self, popularity=popularity, popular=popular, index=index)
+
+    def calibrated(self, user_vectors: UserVectors) -> "Segment":
+        """With an index that is tuned to such users, float32 [q, width]."""
+        return replace(self, index=self.index.calibrated(user_vectors))
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.columns)
 
-    @cached_property
-    def slots(self) -> dict[str, int]:
-        """Item id ─► slot."""
-        return {item_id: slot for slot, item_id in enumerate(self.ids)}
+    @property
+    def ids(self) -> Ids:
+        return self.columns.ids
+
+    @property
+    def codes(self) -> Codes:
+        return self.columns.codes
+
+    @property
+    def attributes(self) -> Attributes:
+        return self.columns.attributes
+
+    @property
+    def available(self) -> Mask:
+        return self.columns.available
 
     def item(self, slot: int) -> CatalogueItem:
-        attributes = json.loads(self.documents[slot])
-        return CatalogueItem(self.ids[slot], self.codes[slot], attributes, bool(self.available[slot]))
+        return self.columns.item(slot)
 
     def most_popular(self, k: int, allowed: Mask) -> list[int]:
         """The slots of the ``k`` most popular of the allowed items, those of equal popularity by id."""
         found: list[int] = []
         for start in range(0, len(self), _POPULAR_BLOCK):
-            found += (np.flatnonzero(allowed[start : start + _POPULAR_BLOCK]) + start).tolist()
+            block = self.popular[start : start + _POPULAR_BLOCK]
+            found += block[allowed[block]].tolist()
             if len(found) >= k:
                 break
         return found[:k]
 
-    def _warmed(self) -> "Segment":
-        """With everything derived while a thread has time for it, and not by the first request on the event loop."""
-        _ = self.slots, self.memory_bytes
-        return self
-
-    @cached_property
+    @property
     def memory_bytes(self) -> int:
-        """About how much memory the segment takes."""
-        strings = sum(map(len, self.ids)) + sum(map(len, self.documents)) + 2 * _BYTES_PER_OBJECT * len(self)
-        entries = _BYTES_PER_ENTRY * len(self)
-        arrays = (self.codes, self.available, self.popularity, self.index.vectors)
-        return strings + entries + self.attributes.nbytes + sum(array.nbytes for array in arrays)
+        """How much memory the segment takes."""
+        return self.columns.nbytes + self.popularity.nbytes + self.popular.nbytes + self.index.nbytes
 
 
-def _to_json(item: CatalogueItem) -> bytes:
-    return json.dumps(dict(item.attributes), ensure_ascii=False, separators=(",", ":")).encode()
+@dataclass(frozen=True, eq=False)
+class _Items:
+    """Items that have no slots yet; their inverse norms, float32 [n], where they are known."""
+
+    columns: Columns
+    popularity: Popularity
+    inverse_norms: npt.NDArray[np.float32] | None
+
+    @classmethod
+    def gather(cls, parts: Sequence[Part]) -> "_Items":
+        return cls(
+            Columns.gather([(part.columns, slots) for part, slots in parts]),
+            np.concatenate([part.popularity[slots] for part, slots in parts]),
+            np.concatenate([part.index.inverse_norms[slots] for part, slots in parts]),
+        )
 
 
-def _new_slots(
-    segments: Sequence[Segment], kept: Sequence[npt.NDArray[np.int64]], order: npt.NDArray[np.int64]
-) -> list[tuple[Attributes, npt.NDArray[np.int32]]]:
-    """The attributes of each segment with where its items go, -1 for those that are not kept."""
-    slot_of = np.empty(len(order), dtype=np.int32)
-    slot_of[order] = np.arange(len(order), dtype=np.int32)
-    starts = np.cumsum([0, *map(len, kept)])
-    moves = []
-    for segment, slots, start in zip(segments, kept, starts, strict=False):
-        new_slots = np.full(len(segment), -1, dtype=np.int32)
-        new_slots[slots] = slot_of[start : start + len(slots)]
-        moves.append((segment.attributes, new_slots))
-    return moves
+def _arrangement(adapter: DomainAdapter, codes: Codes, config: IndexConfig, users: UserVectors | None) -> Arrangement:
+    return arrange(adapter.table, codes, config, None if users is None else users[::2])
+
+
+def _unparted(count: int) -> Arrangement:
+    return Arrangement("codes", "it is small", np.zeros(count, dtype=np.int32), 1)

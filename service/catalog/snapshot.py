@@ -1,21 +1,27 @@
 """Everything that a request needs of its domain, in one immutable object. A change makes the next one."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from models.adapter import DomainAdapter
 from models.codes import Codes
 from service.catalog.attributes import Mask
+from service.catalog.columns import Columns
 from service.catalog.filters import Filter
 from service.catalog.item import CatalogueItem
 from service.catalog.segment import Segment
+from service.inference.index.choice import IndexConfig
 
 _FRESH_LIMIT = 1024
 _FRESH_SHARE = 0.05
+_FRESH_MOST = 8192  # every search looks at each fresh item
 _HIDDEN_SHARE = 0.2
+
+UserVectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,24 +33,44 @@ class DomainSnapshot:
         large: most of the catalogue, made anew only by a compaction.
         fresh: what came since, made anew by every change; it wins over an item of the same id in ``large``.
         hidden: the items of ``large`` that are deleted or replaced, bool [n].
+        config: of the index over ``large``.
+        users: whom that index is tuned to, float32 [q, width]; None if to nobody.
     """
 
     adapter: DomainAdapter
     large: Segment
     fresh: Segment
     hidden: Mask
+    config: IndexConfig
+    users: UserVectors | None = None
 
     @classmethod
-    def build(cls, adapter: DomainAdapter, items: Iterable[CatalogueItem]) -> "DomainSnapshot":
+    def build(
+        cls,
+        adapter: DomainAdapter,
+        items: Columns | Iterable[CatalogueItem],
+        config: IndexConfig | None = None,
+        users: UserVectors | None = None,
+    ) -> "DomainSnapshot":
         """A snapshot of a whole catalogue; the last item of an id wins. Heavy: call it in a thread.
+
+        Args: see the class.
 
         Raises:
             InvalidCodesError: if a code does not fit the adapter's layout.
         """
-        large = Segment.build(adapter, list({item.item_id: item for item in items}.values()))
-        return cls(adapter, large, Segment.build(adapter, []), np.zeros(len(large), dtype=np.bool_))
+        config = config or IndexConfig()
+        columns = items if isinstance(items, Columns) else Columns.of(items, adapter.quantizer.layout)
+        return cls._of_one(adapter, Segment.build(adapter, columns, config, users), config, users)
 
-    def with_changes(self, upserts: Sequence[CatalogueItem], deleted: Collection[str] = ()) -> "DomainSnapshot":
+    @classmethod
+    def _of_one(
+        cls, adapter: DomainAdapter, large: Segment, config: IndexConfig, users: UserVectors | None
+    ) -> "DomainSnapshot":
+        fresh = Segment.small(adapter, Columns.of([], adapter.quantizer.layout))
+        return cls(adapter, large, fresh, np.zeros(len(large), dtype=np.bool_), config, users)._warmed()
+
+    def with_changes(self, upserts: Columns | Iterable[CatalogueItem], deleted: Iterable[str] = ()) -> "DomainSnapshot":
         """The snapshot after some deletions and then some upserts, of which the last of an id wins.
 
         The work grows with the fresh segment, not with the catalogue. Ids that are not there may be deleted.
@@ -52,28 +78,42 @@ class DomainSnapshot:
         Raises:
             InvalidCodesError: if a code does not fit the adapter's layout.
         """
-        new_items = {item.item_id: item for item in upserts}
-        gone = [*new_items, *deleted]
+        added = upserts if isinstance(upserts, Columns) else Columns.of(upserts, self.adapter.quantizer.layout)
+        gone = [*added.ids.many(np.arange(len(added))), *deleted]
         hidden, keep = self.hidden.copy(), np.ones(len(self.fresh), dtype=np.bool_)
-        hidden[[self.large.slots[item_id] for item_id in gone if item_id in self.large.slots]] = True
-        keep[[self.fresh.slots[item_id] for item_id in gone if item_id in self.fresh.slots]] = False
-        added = Segment.build(self.adapter, list(new_items.values()))
-        fresh = Segment.merge([(self.fresh, keep), (added, np.ones(len(added), dtype=np.bool_))])
-        return DomainSnapshot(self.adapter, self.large, fresh, hidden)
+        for mask, segment, value in ((hidden, self.large, True), (keep, self.fresh, False)):
+            slots = segment.ids.find(gone)
+            mask[slots[slots >= 0]] = value
+        new = Segment.small(self.adapter, added)
+        fresh = Segment.small_of(self.adapter, [(self.fresh, np.flatnonzero(keep)), (new, np.arange(len(new)))])
+        return replace(self, fresh=fresh, hidden=hidden)._warmed()
+
+    def under(self, adapter: DomainAdapter) -> "DomainSnapshot":
+        """The same items under another adapter of the same quantiser. Heavy: call it in a thread."""
+        return replace(
+            self, adapter=adapter, large=self.large.under(adapter), fresh=self.fresh.under(adapter), users=None
+        )._warmed()
+
+    def calibrated(self, users: UserVectors) -> "DomainSnapshot":
+        """With an index that is tuned to such users, float32 [q, width]. Heavy: call it in a thread."""
+        return replace(self, large=self.large.calibrated(users), users=users)._warmed()
 
     @property
     def needs_compaction(self) -> bool:
         """Whether the fresh segment or what is hidden has grown so large that it slows every search."""
         large = len(self.large)
-        too_fresh = len(self.fresh) > max(_FRESH_LIMIT, _FRESH_SHARE * large)
+        too_fresh = len(self.fresh) > min(max(_FRESH_LIMIT, _FRESH_SHARE * large), _FRESH_MOST)
         return too_fresh or self._num_hidden > _HIDDEN_SHARE * large
 
     def compacted(self) -> "DomainSnapshot":
         """The same catalogue in one large segment. Heavy: call it in a thread."""
-        large = Segment.merge([(self.large, ~self.hidden), (self.fresh, np.ones(len(self.fresh), dtype=np.bool_))])
-        return DomainSnapshot(
-            self.adapter, large, Segment.build(self.adapter, []), np.zeros(len(large), dtype=np.bool_)
-        )
+        kept = np.flatnonzero(~self.hidden)
+        large = self.large.joined_by(self.adapter, kept, self.fresh, self.config, self.users)
+        return self._of_one(self.adapter, large, self.config, self.users)
+
+    def rebuilt(self, columns: Columns) -> "DomainSnapshot":
+        """Another catalogue under the same adapter. Heavy: call it in a thread."""
+        return DomainSnapshot.build(self.adapter, columns, self.config, self.users)
 
     def __len__(self) -> int:
         return len(self.large) - self._num_hidden + len(self.fresh)
@@ -87,12 +127,23 @@ class DomainSnapshot:
         found = self._locate(item_id)
         return found[0].codes[found[1]] if found else None
 
+    def codes(self, item_ids: Sequence[str]) -> tuple[Codes, Mask]:
+        """The codes of the live ones among some items, in the order asked: [known, D]; and which are: bool [m]."""
+        places = [self._locate(item_id) for item_id in item_ids]
+        codes = np.empty((len(item_ids), self.large.codes.shape[1]), dtype=self.large.codes.dtype)
+        known = 0
+        for place in places:
+            if place is not None:
+                codes[known] = place[0].codes[place[1]]
+                known += 1
+        return codes[:known], np.array([place is not None for place in places], dtype=np.bool_)
+
     def _locate(self, item_id: str) -> tuple[Segment, int] | None:
         """The segment and the slot of a live item."""
-        slot = self.fresh.slots.get(item_id)
+        slot = self.fresh.ids.slot(item_id)
         if slot is not None:
             return self.fresh, slot
-        slot = self.large.slots.get(item_id)
+        slot = self.large.ids.slot(item_id)
         return None if slot is None or self.hidden[slot] else (self.large, slot)
 
     def items(self) -> Iterator[CatalogueItem]:
@@ -109,11 +160,20 @@ class DomainSnapshot:
 
     @property
     def index_kind(self) -> str:
-        return "flat"
+        return self.large.index.kind
+
+    def index_bytes(self) -> int:
+        """How much memory the index takes, codes included."""
+        return self.large.index.nbytes + self.fresh.index.nbytes
 
     def memory_bytes(self) -> int:
-        """About how much memory the catalogue takes, the adapter's table not counted."""
-        return self.large.memory_bytes + self.fresh.memory_bytes + self.hidden.nbytes
+        """How much memory the catalogue takes, its index included, the adapter not."""
+        return self.large.memory_bytes + self.fresh.memory_bytes + self.hidden.nbytes + self._offered.nbytes
+
+    def _warmed(self) -> "DomainSnapshot":
+        """With everything derived while a thread has time for it, and not by the first request."""
+        _ = self._offered, self._num_hidden
+        return self
 
     @cached_property
     def _offered(self) -> Mask:

@@ -55,13 +55,18 @@ def _details(
     )
     if replica is None:
         return details
-    bundle = replica.adapter.bundle
+    bundle, snapshot = replica.adapter.bundle, replica.snapshot
+    items = max(1, len(snapshot))
     return details.model_copy(
         update={
             "adapter_sha256": bundle.sha256,
             "backbone": bundle.manifest.backbone,
             "quantizer": bundle.manifest.quantizer,
-            "bytes_per_item": round(replica.snapshot.memory_bytes() / max(1, len(replica.snapshot)), 1),
+            "index_reason": snapshot.large.index_reason,
+            "index_recall": snapshot.large.index.recall,
+            "index_bytes_per_item": round(snapshot.index_bytes() / items, 1),
+            "index_memory_bytes": snapshot.config.memory_bytes,
+            "bytes_per_item": round(snapshot.memory_bytes() / items, 1),
             "metrics": bundle.manifest.metrics,
         }
     )

@@ -10,7 +10,7 @@ class DomainSummary(BaseModel):
     items: int = Field(description="items served")
     adapter_version: str | None = Field(None, description="of the adapter that serves; none while it is loading")
     index: str | None = Field(None, description="the kind of index")
-    memory_bytes: int | None = None
+    memory_bytes: int | None = Field(None, description="what the catalogue takes, its index included")
 
 
 class DomainDetails(DomainSummary):
@@ -21,7 +21,13 @@ class DomainDetails(DomainSummary):
     previous_version: str | None = Field(None, description="of the adapter that a rollback leads to")
     backbone: str | None = Field(None, description="sha256 of the backbone")
     quantizer: str | None = Field(None, description="sha256 of the quantiser that the codes are of")
-    bytes_per_item: float | None = None
+    index_reason: str | None = Field(None, description="why the index is of its kind")
+    index_recall: float | None = Field(
+        None, description="share of the 50 nearest items that a search finds, measured; none where it finds all"
+    )
+    index_bytes_per_item: float | None = Field(None, description="of the index alone, codes included")
+    index_memory_bytes: int | None = Field(None, description="that the index may take, as the service is configured")
+    bytes_per_item: float | None = Field(None, description="of all that the catalogue takes")
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict, description="of the adapter, from its manifest")
     last_error: str | None = Field(None, description="why the wanted adapter is not served, or changes do not arrive")
 

@@ -62,16 +62,23 @@ class MicroBatcher(Generic[In, Out]):
         config: BatcherConfig,
     ) -> None:
         self._name, self._work, self._pool, self._metrics, self._config = name, work, pool, metrics, config
+        self._depth, self._batch_size = metrics.queue_depth.labels(name), metrics.batch_size.labels(name)
+        self._waited = metrics.stage_seconds.labels(f"{name}_wait")
         self._waiting: dict[asyncio.Future[Out], _Job[In]] = {}  # in the order of arrival
         self._running = 0
         self._timer: asyncio.Handle | None = None
+        self._dispatch_is_due = False
         self._stopping = False
         self._drained = asyncio.Event()
         self._drained.set()
 
     async def submit(self, value: In) -> Out:
         """The result of one job; see :meth:`submit_all`."""
-        return (await self.submit_all([value]))[0]
+        (future,) = self._enqueue((value,))
+        try:
+            return await future
+        finally:
+            self._forget((future,))
 
     async def submit_all(self, values: Sequence[In]) -> list[Out]:
         """The results of jobs that are accepted all or none.
@@ -81,26 +88,35 @@ class MicroBatcher(Generic[In, Out]):
             StoppingError: once :meth:`stop` was called.
             Exception: what the work raised or returned for one of them.
         """
-        loop = asyncio.get_running_loop()
+        futures = self._enqueue(values)
+        try:
+            return list(await asyncio.gather(*futures))
+        finally:
+            self._forget(futures)
+
+    def _enqueue(self, values: Sequence[In]) -> list[asyncio.Future[Out]]:
         if self._stopping:
             raise StoppingError("the service is shutting down and takes no new work; try another replica")
         if self._waiting and len(self._waiting) + len(values) > self._config.queue_size:
             self._metrics.rejected.labels(f"{self._name}_queue_full").inc(len(values))
             raise OverloadedError(f"the {self._name} queue is full; try again in a moment")
-        jobs = {loop.create_future(): _Job(value, perf_counter()) for value in values}
+        loop, now = asyncio.get_running_loop(), perf_counter()
+        jobs = {loop.create_future(): _Job(value, now) for value in values}
         self._waiting.update(jobs)
         self._drained.clear()
-        self._note_depth()
-        # Not at once, so that what else arrives in this turn of the loop joins the same batch.
-        loop.call_soon(self._dispatch)
-        try:
-            return list(await asyncio.gather(*jobs))
-        finally:
-            # Left over after a cancellation or an error: whoever waits for them is gone.
-            for future in jobs:
-                self._waiting.pop(future, None)
-                future.cancel()
-            self._note_depth()
+        self._depth.set(len(self._waiting))
+        if not self._dispatch_is_due:
+            # Not at once, so that what else arrives in this turn of the loop joins the same batch.
+            self._dispatch_is_due = True
+            loop.call_soon(self._dispatch)
+        return list(jobs)
+
+    def _forget(self, futures: Sequence[asyncio.Future[Out]]) -> None:
+        """Drop what is left after a cancellation or an error: whoever waits for it is gone."""
+        for future in futures:
+            if self._waiting.pop(future, None) is not None:
+                self._depth.set(len(self._waiting))
+            future.cancel()
 
     async def stop(self) -> None:
         """Refuse new jobs and wait until all that were accepted are answered; cancelled, fail those not yet started."""
@@ -114,6 +130,7 @@ class MicroBatcher(Generic[In, Out]):
             self._waiting.clear()
 
     def _dispatch(self) -> None:
+        self._dispatch_is_due = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -136,7 +153,7 @@ class MicroBatcher(Generic[In, Out]):
         batch = {
             future: self._waiting.pop(future) for future in list(islice(self._waiting, self._config.largest_batch))
         }
-        self._note_depth()
+        self._depth.set(len(self._waiting))
         futures = [future for future in batch if not future.done()]  # a cancelled caller's job is not computed
         if not futures:
             return
@@ -188,13 +205,9 @@ class MicroBatcher(Generic[In, Out]):
 
     def _note_start(self, jobs: Sequence[_Job[In]]) -> None:
         now = perf_counter()
-        waited = self._metrics.stage_seconds.labels(f"{self._name}_wait")
         for job in jobs:
-            waited.observe(now - job.submitted)
-        self._metrics.batch_size.labels(self._name).observe(len(jobs))
-
-    def _note_depth(self) -> None:
-        self._metrics.queue_depth.labels(self._name).set(len(self._waiting))
+            self._waited.observe(now - job.submitted)
+        self._batch_size.observe(len(jobs))
 
 
 def _pool_is_gone(cause: BaseException | None) -> RetryableError:

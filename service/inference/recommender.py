@@ -1,17 +1,19 @@
 """Histories ─► recommendations: one network for all domains, fed in batches that mix their requests."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from models.codes import Codes
+from models.table import CodeTable
 from models.user_network import UserNetwork
 from service.catalog.filters import Filter
+from service.catalog.item import AttributeValue
 from service.catalog.snapshot import DomainSnapshot
 from service.inference.batcher import BatcherConfig, MicroBatcher
 from service.inference.search import Hit, Selection, most_popular, nearest
@@ -43,11 +45,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class ScoredItem:
-    """A recommended item. The score is a cosine, or for a popular item its interactions in training."""
+    """A recommended item. The score is a cosine, or for a popular item its interactions in training.
+
+    It has its attributes where they were asked for.
+    """
 
     item_id: str
     score: float
     source: Source
+    attributes: Mapping[str, AttributeValue] | None = None
 
 
 Job = tuple[DomainSnapshot, Query]
@@ -68,7 +74,7 @@ class Recommender:
     def __init__(self, network: UserNetwork, pool: ThreadPoolExecutor, metrics: Metrics, config: BatcherConfig) -> None:
         self._network, self._metrics = network, metrics
         self._batcher: MicroBatcher[Job, list[ScoredItem]] = MicroBatcher(
-            "recommend", self._answer, pool, metrics, config
+            "recommend", self.answer, pool, metrics, config
         )
 
     @property
@@ -93,7 +99,8 @@ class Recommender:
         """
         return await self._batcher.submit_all([(snapshot, query) for query in queries])
 
-    def _answer(self, jobs: Sequence[Job]) -> list[list[ScoredItem]]:
+    def answer(self, jobs: Sequence[Job]) -> list[list[ScoredItem]]:
+        """The answers to a batch, computed here and now by the calling thread."""
         answers: list[list[ScoredItem]] = [[] for _ in jobs]
         with self._metrics.stage("network"):
             users = self._user_vectors(jobs)
@@ -111,18 +118,34 @@ class Recommender:
 
     def _user_vectors(self, jobs: Sequence[Job]) -> dict[int, npt.NDArray[np.float32]]:
         """What each job that is not about popular items looks for, by its position: float32 [width]."""
-        histories: dict[int, npt.NDArray[np.float32]] = {}
         users: dict[int, npt.NDArray[np.float32]] = {}
+        histories: dict[int, npt.NDArray[np.float32]] = {}
+        for table, positions in _sharing_a_table(jobs).items():
+            codes = [_codes(jobs[position][1]) for position in positions]
+            vectors = table.raw(cast(Codes, np.concatenate(codes)))  # [t of all, width]
+            ends = np.cumsum([len(history) for history in codes])[:-1]
+            histories.update(zip(positions, np.split(vectors, ends), strict=True))
         for position, (snapshot, query) in enumerate(jobs):
-            if query.codes is None:
-                continue
             if query.kind == "similar":
-                users[position] = snapshot.adapter.table.normalized(query.codes)[0]
-            else:
-                histories[position] = snapshot.adapter.table.raw(query.codes)  # [t, width]
+                users[position] = snapshot.adapter.table.normalized(_codes(query))[0]
         found = self._network.user_vectors(list(histories.values()))  # [n, width]
         users.update(zip(histories, found, strict=True))
         return users
+
+
+def _codes(query: Query) -> Codes:
+    if query.codes is None:
+        raise ValueError(f"a query of kind {query.kind!r} needs codes")
+    return query.codes
+
+
+def _sharing_a_table(jobs: Sequence[Job]) -> dict[CodeTable, list[int]]:
+    """The positions of jobs with a history, by what makes vectors of it."""
+    groups: dict[CodeTable, list[int]] = defaultdict(list)
+    for position, (snapshot, query) in enumerate(jobs):
+        if query.kind == "next":
+            groups[snapshot.adapter.table].append(position)
+    return groups
 
 
 def _sharing_a_search(jobs: Sequence[Job]) -> dict[tuple[DomainSnapshot, Filter | None], list[int]]:

@@ -12,7 +12,7 @@ from models.text_encoder import TextEncoder
 from service.errors import ConfigurationError
 from service.inference.batcher import BatcherConfig
 from service.inference.recommender import Recommender
-from service.inference.text_encoding import TextEncoding
+from service.inference.text_encoding import EncodingConfig, TextEncoding
 from service.metrics import Metrics
 
 
@@ -22,8 +22,7 @@ class RuntimeConfig:
 
     network_threads: int
     network_queue: BatcherConfig
-    text_threads: int
-    text_queue: BatcherConfig
+    text_encoding: EncodingConfig
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,8 @@ class RuntimeProvider:
                 return before
             backbone, encoder = await asyncio.to_thread(self._open, backbone_sha256)
             recommender = Recommender(backbone.network, self._pool, self._metrics, self._config.network_queue)
-            text_encoding = TextEncoding(encoder, self._metrics, self._config.text_queue)
+            text_encoding = TextEncoding(encoder, self._metrics, self._config.text_encoding)
+            await text_encoding.warm_up()
             self.current = InferenceRuntime(backbone, recommender, text_encoding)
             if before is not None:
                 await _stop(before)
@@ -78,7 +78,7 @@ class RuntimeProvider:
         backbone.network.warm_up()
         encoder_sha256 = backbone.bundle.manifest.text_encoder
         encoder_path = self._store.find(self._store.text_encoders, encoder_sha256)
-        return backbone, TextEncoder.load(encoder_path, self._config.text_threads, encoder_sha256)
+        return backbone, TextEncoder.load(encoder_path, 1, encoder_sha256)
 
 
 def find_backbone(store: ArtifactStore, name: str) -> str:

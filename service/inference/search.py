@@ -1,7 +1,8 @@
 """The best items of a snapshot for user vectors, and its most popular ones: both segments searched, results merged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,7 @@ from service.catalog.filters import Filter
 from service.catalog.segment import Segment
 from service.catalog.snapshot import DomainSnapshot
 
-# Up to here excluded items are searched for and dropped, which lets queries share a search; beyond, a mask is cheaper.
-_FEW_EXCLUDED = 256
+Slots = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +52,17 @@ def nearest(
     """
     hits: list[list[Hit]] = [[] for _ in selections]
     for segment, allowed in snapshot.recommendable(wanted):
-        excluded = [_slots(segment, selection.exclude | selection.seen) for selection in selections]
-        few = [row for row, slots in enumerate(excluded) if len(slots) <= _FEW_EXCLUDED]
-        if few:
-            chosen = [selections[row] for row in few]
-            found = _search(segment, allowed, user_vectors[few], chosen, [excluded[row] for row in few])
-            for row, more in zip(few, found, strict=True):
-                hits[row] += more
-        for row in set(range(len(selections))).difference(few):
-            mask = allowed.copy()
-            mask[list(excluded[row])] = False
-            hits[row] += _search(segment, mask, user_vectors[[row]], [selections[row]], [set()])[0]
-        for row, selection in enumerate(selections):
-            hits[row] += _seen(segment, allowed, user_vectors[row], selection)
+        matching = int(np.count_nonzero(allowed))
+        if not matching:
+            continue
+        excluded = [_slots(segment, {*selection.exclude, *selection.seen}) for selection in selections]
+        k = min(max(selection.limit for selection in selections), matching)
+        mask = None if matching == len(segment) else allowed
+        scores, slots = segment.index.search(user_vectors, k, mask, excluded)
+        for row, (found, selection) in enumerate(zip(_hits(segment, scores, slots), selections, strict=True)):
+            hits[row] += found
+            if not selection.seen <= selection.exclude:
+                hits[row] += _seen(segment, allowed, user_vectors[row], selection)
     return [_best(found, selection.limit) for found, selection in zip(hits, selections, strict=True)]
 
 
@@ -72,46 +70,27 @@ def most_popular(snapshot: DomainSnapshot, wanted: Filter | None, selection: Sel
     """The recommendable items with the most interactions, which are their score; those of equal popularity by id."""
     hits: list[Hit] = []
     for segment, allowed in snapshot.recommendable(wanted):
-        excluded = _slots(segment, selection.exclude)
+        excluded = set(_slots(segment, selection.exclude).tolist())
         slots = segment.most_popular(selection.limit + len(excluded), allowed)
         hits += [_popular(segment, slot, selection) for slot in slots if slot not in excluded]
     return _best(hits, selection.limit)
 
 
-def _search(
-    segment: Segment,
-    allowed: Mask,
-    user_vectors: npt.NDArray[np.float32],
-    selections: Sequence[Selection],
-    excluded: Sequence[set[int]],
-) -> list[list[Hit]]:
-    available = int(np.count_nonzero(allowed))
-    if not available:
-        return [[] for _ in selections]
-    k = max(selection.limit + len(slots) for selection, slots in zip(selections, excluded, strict=True))
-    mask = None if available == len(segment) else allowed
-    scores, slots = segment.index.search(user_vectors, min(k, available), mask)
-    return [
-        [
-            Hit(segment.ids[slot], score, float(segment.popularity[slot]))
-            for score, slot in zip(row_scores, row_slots, strict=True)
-            if slot >= 0 and slot not in unwanted
-        ][: selection.limit]
-        for row_scores, row_slots, unwanted, selection in zip(
-            scores.tolist(), slots.tolist(), excluded, selections, strict=True
-        )
-    ]
+def _hits(segment: Segment, scores: npt.NDArray[np.float32], slots: Slots) -> list[list[Hit]]:
+    """What a search of a segment found, for each user."""
+    found = slots >= 0
+    chosen = slots[found]
+    hits = list(map(Hit, segment.ids.many(chosen), scores[found].tolist(), segment.popularity[chosen].tolist()))
+    ends = np.cumsum(found.sum(axis=1)).tolist()
+    return [hits[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def _seen(segment: Segment, allowed: Mask, user_vector: npt.NDArray[np.float32], selection: Selection) -> list[Hit]:
     """What the user has had, scored apart: a search would not know to put it after others of the same score."""
-    had = sorted(_slots(segment, selection.seen - selection.exclude))
-    slots = np.array([slot for slot in had if allowed[slot]], dtype=np.int64)
-    scores = segment.index.scores(user_vector, slots).tolist()
-    return [
-        Hit(segment.ids[slot], score, float(segment.popularity[slot]), seen=True)
-        for slot, score in zip(slots.tolist(), scores, strict=True)
-    ]
+    slots = _slots(segment, selection.seen - selection.exclude)
+    slots = slots[allowed[slots]]
+    columns = segment.index.scores(user_vector, slots).tolist(), segment.popularity[slots].tolist()
+    return [Hit(*values, seen=True) for values in zip(segment.ids.many(slots), *columns, strict=True)]
 
 
 def _popular(segment: Segment, slot: int, selection: Selection) -> Hit:
@@ -119,9 +98,13 @@ def _popular(segment: Segment, slot: int, selection: Selection) -> Hit:
     return Hit(item_id, popularity, popularity, item_id in selection.seen)
 
 
-def _slots(segment: Segment, item_ids: frozenset[str]) -> set[int]:
-    return {segment.slots[item_id] for item_id in item_ids if item_id in segment.slots}
+def _slots(segment: Segment, item_ids: Iterable[str]) -> Slots:
+    """Where those of some items are that are in a segment."""
+    slots = segment.ids.find(list(item_ids))
+    return slots[slots >= 0].astype(np.int64)
 
 
 def _best(hits: list[Hit], limit: int) -> list[Hit]:
+    if all(a.score > b.score for a, b in pairwise(hits)):  # as one segment's are, mostly
+        return hits[:limit]
     return sorted(hits, key=lambda hit: (-hit.score, hit.seen, -hit.popularity, hit.item_id))[:limit]

@@ -156,9 +156,8 @@ class BulkAnswer(BaseModel):
 
 
 def same(one: ItemRecord, other: ItemRecord) -> bool:
-    """Whether two records say the same. Compared as JSON, since to Python 1, 1.0 and True are equal."""
-    return (one.text, one.available, _canonical(one)) == (other.text, other.available, _canonical(other))
-
-
-def _canonical(record: ItemRecord) -> str:
-    return json.dumps(record.attributes, sort_keys=True)
+    """Whether two records say the same. Compared as JSON in the end, since to Python 1, 1.0 and True are equal."""
+    mine, others = one.attributes, other.attributes
+    if (one.text, one.available, mine) != (other.text, other.available, others):
+        return False
+    return not mine or json.dumps(mine, sort_keys=True) == json.dumps(others, sort_keys=True)

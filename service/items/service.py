@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from models.codes import Codes
+from models.quantizer import Quantizer
+from models.text_encoder import TextVectors
 from service.catalog.record import ItemRecord, StoredItem, version_of
 from service.catalog.registry import Registry
 from service.catalog.replica import ReplicaContext
@@ -12,7 +15,9 @@ from service.catalog.stream import START, StreamId
 from service.errors import UnknownItemError, WriteConflictError
 from service.items.schemas import ItemPatch, Status, same
 
-_CHUNK = 256  # items encoded and then written together, so that a large bulk is stored as it goes
+_CHUNK = 64  # items encoded and then written together: few, since what is done to them at once is in the way of others
+_CHUNKS_AT_ONCE = 2  # one is encoded while the other is read or written
+_FEW = 2  # vectors that are quantised in less time than it takes to hand them to a thread
 _ATTEMPTS = 16  # each fails only if another write of the same item succeeds
 
 
@@ -36,6 +41,7 @@ class ItemService:
     def __init__(self, registry: Registry, context: ReplicaContext, apply_timeout_seconds: float) -> None:
         self._registry, self._context = registry, context
         self._apply_timeout = apply_timeout_seconds
+        self._repositories: dict[str, CatalogueRepository] = {}
 
     async def get(self, domain: str, item_id: str) -> StoredItem:
         """An item as it is stored.
@@ -63,10 +69,7 @@ class ItemService:
         last = dict(items)
         found: dict[str, StoredItem | None] = {}
         versions: dict[str, str] = {}
-        ids = list(last)
-        for start in range(0, len(ids), _CHUNK):
-            pending = {item_id: last[item_id] for item_id in ids[start : start + _CHUNK]}
-            await self._put_chunk(domain, pending, found, versions)
+        await self._put_chunks(domain, last, found, versions)
         newest = max(map(StreamId.parse, versions.values()), default=START)
         await self._registry.applied(domain, newest, self._apply_timeout)
         return _outcomes(items, found, versions)
@@ -103,6 +106,32 @@ class ItemService:
         quantizer = self._registry.snapshot(domain).adapter.quantizer.sha256
         change = await self._repository(domain).delete(quantizer, item_id)
         await self._applied(domain, str(change))
+
+    async def _put_chunks(
+        self,
+        domain: str,
+        records: Mapping[str, ItemRecord],
+        found: dict[str, StoredItem | None],
+        versions: dict[str, str],
+    ) -> None:
+        """Write in chunks; fills in what was stored before and the versions now. The first error ends all."""
+        at_once = asyncio.Semaphore(_CHUNKS_AT_ONCE)
+
+        async def put_chunk(ids: Sequence[str]) -> None:
+            async with at_once:
+                pending = {item_id: records[item_id] for item_id in ids}
+                await self._put_chunk(domain, pending, found, versions)
+
+        ids = list(records)
+        if len(ids) <= _CHUNK:
+            await put_chunk(ids)
+            return
+        try:
+            async with asyncio.TaskGroup() as chunks:
+                for start in range(0, len(ids), _CHUNK):
+                    chunks.create_task(put_chunk(ids[start : start + _CHUNK]))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
 
     async def _put_chunk(
         self,
@@ -146,8 +175,7 @@ class ItemService:
         with self._context.metrics.stage("encode"):
             vectors = await self._registry.encode_texts(domain, [records[item_id].text for item_id in new])
         quantizer = self._registry.snapshot(domain).adapter.quantizer
-        loop = asyncio.get_running_loop()
-        codes = await loop.run_in_executor(self._context.apply, quantizer.encode, vectors)  # [n, D]
+        codes = await self._quantize(quantizer, vectors)  # [n, D]
         encoded = dict(zip(new, zip(vectors, quantizer.layout.to_bytes(codes), strict=True), strict=True))
         writes = []
         for item_id, record in records.items():
@@ -156,12 +184,21 @@ class ItemService:
             writes.append(ItemWrite(item_id, record, replaced[item_id], raw, code))
         return quantizer.sha256, writes
 
+    async def _quantize(self, quantizer: Quantizer, vectors: TextVectors) -> Codes:
+        if len(vectors) <= _FEW:
+            return quantizer.encode(vectors)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._context.apply, quantizer.encode, vectors)
+
     async def _applied(self, domain: str, version: str) -> None:
         await self._registry.applied(domain, StreamId.parse(version), self._apply_timeout)
 
     def _repository(self, domain: str) -> CatalogueRepository:
         self._registry.replica(domain)
-        return self._context.repository(domain)
+        repository = self._repositories.get(domain)
+        if repository is None:
+            repository = self._repositories[domain] = self._context.repository(domain)
+        return repository
 
 
 def _has_new_text(record: ItemRecord, stored: StoredItem | None) -> bool:

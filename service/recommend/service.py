@@ -1,9 +1,10 @@
 """From a history of ids and texts to recommended items."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from service.catalog.item import AttributeValue
 from service.catalog.snapshot import DomainSnapshot
 from service.errors import NotAvailableYetError, UnknownItemError
 from service.inference.recommender import Query, Recommender, ScoredItem
-from service.recommend.schemas import RecommendedItem, RecommendRequest
+from service.recommend.schemas import RecommendRequest
 
 
 class DomainSource(Protocol):
@@ -37,16 +38,24 @@ class Answer:
     """What was found, and how."""
 
     adapter_version: str
-    items: list[RecommendedItem]
+    items: list[ScoredItem]
     unknown_history_items: list[str]
     fallback: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _History:
-    """A history as a domain knows it: the codes of its items and the texts of others, oldest first."""
+    """A history as a domain knows it.
 
-    known: list[Codes | str]
+    Args:
+        codes: [t, D], oldest first.
+        texts: of items that were never ingested, by their row in ``codes``, which is blank until they are encoded.
+        unknown: ids of no item.
+        item_ids: every id.
+    """
+
+    codes: Codes
+    texts: dict[int, str]
     unknown: list[str]
     item_ids: list[str]
 
@@ -71,7 +80,7 @@ class RecommendService:
         histories = [_read_history(snapshot, request, recommender.max_history) for request in requests]
         codes = await self._codes(domain, snapshot, histories)
         queries = [_query(*of_one) for of_one in zip(requests, histories, codes, strict=True)]
-        found = iter(await recommender.recommend_all(snapshot, [query for query in queries if query]))
+        found = iter(await _find(recommender, snapshot, [query for query in queries if query]))
         return [
             Answer(
                 adapter_version=snapshot.adapter.version,
@@ -99,34 +108,47 @@ class RecommendService:
 
     async def _codes(self, domain: str, snapshot: DomainSnapshot, histories: Sequence[_History]) -> list[Codes]:
         """The codes of each history: [t, D], the texts of all of them encoded together."""
-        texts = [entry for history in histories for entry in history.known if isinstance(entry, str)]
-        of_texts: Iterator[Codes] = iter(())
-        if texts:
-            vectors = await self._domains.encode_texts(domain, texts)
-            of_texts = iter(await asyncio.to_thread(snapshot.adapter.quantizer.encode, vectors))
-        layout = snapshot.adapter.quantizer.layout
-        return [
-            layout.from_bytes(
-                [(next(of_texts) if isinstance(entry, str) else entry).tobytes() for entry in history.known]
-            )
-            for history in histories
-        ]
+        texts = [text for history in histories for text in history.texts.values()]
+        if not texts:
+            return [history.codes for history in histories]
+        vectors = await self._domains.encode_texts(domain, texts)
+        of_texts = iter(await asyncio.to_thread(snapshot.adapter.quantizer.encode, vectors))
+        for history in histories:
+            for row in history.texts:
+                history.codes[row] = next(of_texts)
+        return [history.codes for history in histories]
+
+
+async def _find(recommender: Recommender, snapshot: DomainSnapshot, queries: Sequence[Query]) -> list[list[ScoredItem]]:
+    if len(queries) == 1:  # as nearly always, and it saves the waiting for many
+        return [await recommender.recommend(snapshot, queries[0])]
+    return await recommender.recommend_all(snapshot, queries)
 
 
 def _read_history(snapshot: DomainSnapshot, request: RecommendRequest, longest: int) -> _History:
-    known: list[Codes | str] = []
     item_ids = [entry.item_id for entry in request.history if entry.item_id is not None]
-    unknown: dict[str, None] = {}
+    codes, known = snapshot.codes(item_ids)
+    unknown = [] if len(codes) == len(item_ids) else list(dict.fromkeys(compress(item_ids, (~known).tolist())))
+    if len(item_ids) == len(request.history):
+        return _History(codes[-longest:], {}, unknown, item_ids)
+    return _History(*_with_texts(request, codes, known.tolist(), longest), unknown, item_ids)
+
+
+def _with_texts(
+    request: RecommendRequest, codes: Codes, known: Sequence[bool], longest: int
+) -> tuple[Codes, dict[int, str]]:
+    """The codes [t, D] of a history some of whose entries are texts, whose rows are blank, and each text by its row."""
+    blank = np.zeros(codes.shape[1], dtype=codes.dtype)
+    of_items, is_known = iter(codes), iter(known)
+    entries: list[tuple[Codes, str | None]] = []
     for entry in request.history:
         if entry.text is not None:
-            known.append(compose_text({"text": entry.text}))
-        elif entry.item_id is not None:
-            code = snapshot.code(entry.item_id)
-            if code is None:
-                unknown[entry.item_id] = None
-            else:
-                known.append(code)
-    return _History(known[-longest:], list(unknown), item_ids)
+            entries.append((blank, compose_text({"text": entry.text})))
+        elif next(is_known):
+            entries.append((next(of_items), None))
+    recent = entries[-longest:]
+    texts = {row: text for row, (_, text) in enumerate(recent) if text is not None}
+    return cast(Codes, np.stack([code for code, _ in recent])), texts
 
 
 def _query(request: RecommendRequest, history: _History, codes: Codes) -> Query | None:
@@ -139,16 +161,10 @@ def _query(request: RecommendRequest, history: _History, codes: Codes) -> Query 
     return None
 
 
-def _items(snapshot: DomainSnapshot, found: Sequence[ScoredItem], with_attributes: bool) -> list[RecommendedItem]:
-    return [
-        RecommendedItem(
-            item_id=item.item_id,
-            score=item.score,
-            source=item.source,
-            attributes=_attributes(snapshot, item.item_id) if with_attributes else None,
-        )
-        for item in found
-    ]
+def _items(snapshot: DomainSnapshot, found: list[ScoredItem], with_attributes: bool) -> list[ScoredItem]:
+    if not with_attributes:
+        return found
+    return [replace(item, attributes=_attributes(snapshot, item.item_id)) for item in found]
 
 
 def _attributes(snapshot: DomainSnapshot, item_id: str) -> dict[str, AttributeValue] | None:

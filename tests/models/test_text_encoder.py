@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.bundle import write_bundle
 from models.errors import ArtifactMismatchError, InvalidArtifactError
-from models.text_encoder import GRAPH_FILE, TOKENIZER_FILE, TextEncoder
+from models.text_encoder import GRAPH_FILE, TOKENIZER_FILE, TextEncoder, batch_size
 from tests.tiny_models import TEXT_DIM, TinyStore
 
 
@@ -36,6 +36,20 @@ def test_vectors_come_in_the_order_of_the_texts(encoder: TextEncoder) -> None:
     alone = np.concatenate([encoder.encode([text]) for text in texts])
     assert together.tobytes() == alone.tobytes()
     assert len(np.unique(together, axis=0)) == len(texts)
+
+
+def test_several_threads_give_the_same_vectors_in_the_same_order(tiny: TinyStore, encoder: TextEncoder) -> None:
+    texts = [f"{'a long ' * (number % 5)}drill {number}" for number in range(300)]
+    assert (
+        TextEncoder.load(tiny.text_encoder.path, threads=3).encode(texts).tobytes() == encoder.encode(texts).tobytes()
+    )
+
+
+def test_a_batch_of_long_texts_is_smaller_and_never_empty() -> None:
+    sizes = [batch_size(length) for length in (2, 46, 512, 1000)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 1
+    assert sizes[1] * 46 <= 512
 
 
 def test_a_text_too_long_counts_by_its_first_tokens(encoder: TextEncoder, tiny: TinyStore) -> None:

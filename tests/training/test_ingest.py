@@ -87,7 +87,7 @@ def test_every_item_goes_in_chunks_with_the_key(capsys: pytest.CaptureFixture[st
     with answering(all_created) as (url, requests):
         assert ingest(items(600), IngestTarget(url, "shop", api_key="secret")) == {"created": 600}
     sent = [item for request in requests for item in request["items"]]
-    assert sent == [
+    assert sorted(sent, key=lambda item: str(item["item_id"])) == [
         {"item_id": f"i{number:04d}", "text": f"text {number}", "attributes": {"price": 1.5, "tags": ["a"]}}
         for number in range(600)
     ]
@@ -96,6 +96,17 @@ def test_every_item_goes_in_chunks_with_the_key(capsys: pytest.CaptureFixture[st
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "secret" not in captured.err
+
+
+def test_a_call_does_not_wait_for_the_one_before() -> None:
+    both = threading.Barrier(2)
+
+    def created_together(chunk: list[dict[str, Any]]) -> Answer:
+        both.wait(timeout=60)
+        return all_created(chunk)
+
+    with answering(created_together) as (url, _):
+        assert ingest(items(512), IngestTarget(url, "shop")) == {"created": 512}
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -18,7 +18,7 @@ class CountingEncoder(TextEncoder):
     @classmethod
     def of(cls, tiny: TinyStore, calls: int = 1000) -> "CountingEncoder":
         encoder = tiny.load_text_encoder()
-        counting = cls(encoder.bundle, encoder.session, encoder.tokenizer)
+        counting = cls(encoder.bundle, encoder.session, encoder.tokenizer, threads=1)
         object.__setattr__(counting, "encoded", [])
         object.__setattr__(counting, "calls", calls)
         return counting

@@ -53,3 +53,16 @@ def test_dropout_is_for_training_alone(network: UserTransformer) -> None:
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(ValueError, match="multiple of the 5 heads"):
         UserTransformer(TransformerArchitecture(heads=5), WIDTH, MAX_HISTORY)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_the_last_position_alone_is_what_the_whole_gives_there(layers: int, heads: int) -> None:
+    torch.manual_seed(layers * 10 + heads)
+    network = UserTransformer(TransformerArchitecture(layers=layers, heads=heads, inner=16), 8, 12).eval()
+    for parameter in network.parameters():
+        parameter.data = torch.randn(parameter.shape)
+    vectors, lengths = torch.randn(12, 12, 8), torch.arange(1, 13)
+    with torch.no_grad():
+        whole = network(vectors)[torch.arange(12), lengths - 1]
+        torch.testing.assert_close(network.last(vectors, lengths), whole, rtol=0, atol=2e-4)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.catalog.attributes import Attributes
+from service.catalog.attributes import Attributes, Column
 from service.catalog.filters import Filter
 from service.catalog.item import AttributeValue
 
@@ -85,22 +85,64 @@ def test_agrees_with_looking_at_each_item(items: list[Item], wanted: dict[str, A
 @given(
     st.lists(st.tuples(CATALOGUES, st.randoms(use_true_random=False)), max_size=3), st.dictionaries(NAMES, CONDITIONS)
 )
-def test_merged_columns_are_those_built_at_once(parts: list[tuple[list[Item], Any]], wanted: dict[str, Any]) -> None:
-    moves: list[tuple[Attributes, Any]] = []
-    merged: list[Item] = []
+def test_gathered_columns_are_those_built_at_once(parts: list[tuple[list[Item], Any]], wanted: dict[str, Any]) -> None:
+    chosen: list[tuple[Attributes, Any]] = []
+    gathered: list[Item] = []
     for items, random in parts:
-        keep = [random.random() < 0.7 for _ in items]
-        kept = np.cumsum(keep, dtype=np.int32) - 1 + len(merged)
-        moves.append((Attributes.build(items), np.where(keep, kept, -1).astype(np.int32)))
-        merged += [item for item, kept_item in zip(items, keep, strict=True) if kept_item]
-    attributes = Attributes.merge(moves, len(merged))
-    at_once = Attributes.build(merged)
+        slots = random.sample(range(len(items)), random.randint(0, len(items)))
+        chosen.append((Attributes.build(items), np.array(slots, dtype=np.int64)))
+        gathered += [items[slot] for slot in slots]
+    attributes = Attributes.gather(chosen)
+    at_once = Attributes.build(gathered)
     condition = Filter.model_validate(wanted)
     assert attributes.matches(condition).tolist() == at_once.matches(condition).tolist()
-    labels = {name: set(column.labels) for name, column in attributes.columns.items()}
-    assert {name: found for name, found in labels.items() if found} == {
-        name: set(column.labels) for name, column in at_once.columns.items() if column.labels
+    assert [exact(attributes.of(slot)) for slot in range(len(gathered))] == [exact(item) for item in gathered]
+    # Values that no item has any more are left behind.
+    assert {name: set(texts(column)) for name, column in attributes.columns.items()} == {
+        name: set(texts(column)) for name, column in at_once.columns.items()
     }
+
+
+@given(CATALOGUES, st.randoms(use_true_random=False))
+def test_items_in_another_order_keep_their_attributes(items: list[Item], random: Any) -> None:
+    order = random.sample(range(len(items)), len(items))
+    attributes = Attributes.build(items).ordered(np.array(order, dtype=np.int64))
+    assert [exact(attributes.of(slot)) for slot in range(len(items))] == [exact(items[place]) for place in order]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, 0.0, -0.0, 1, 1.0, True, False, "1", "true", "", 'é漢\n"', [], [""], ["b", "a", "b"], 2**70, 1e300, 10**400],
+)
+def test_a_value_comes_back_as_json_gave_it(value: AttributeValue) -> None:
+    others: list[AttributeValue] = [0, 0.0, -0.0, 1, 1.0, True, False, "1", "true", [], ["a", "b"]]
+    attributes = Attributes.build([{"a": other} for other in others] + [{"a": value}])
+    found = attributes.of(len(others))["a"]
+    assert (type(found), repr(found)) == (type(value), repr(value))
+
+
+def test_values_that_are_not_numbers_take_no_room_twice() -> None:
+    column = Attributes.build([{"a": float("nan")}, {"a": float("nan")}, {"a": "x"}, {"a": "x"}]).columns["a"]
+    assert texts(column) == ["NaN", '"x"']
+
+
+@pytest.mark.parametrize("distinct", [300, 70_000])
+def test_an_attribute_may_have_many_values(distinct: int) -> None:
+    items: list[Item] = [{"sku": f"s{number}", "price": number} for number in range(distinct)]
+    attributes = Attributes.build(items)
+    assert np.flatnonzero(attributes.matches(Filter.model_validate({"sku": "s299"}))).tolist() == [299]
+    cheap = attributes.matches(Filter.model_validate({"price": {"lt": 150}}))
+    assert np.flatnonzero(cheap).tolist() == list(range(150))
+    dear = attributes.matches(Filter.model_validate({"price": {"gte": 2}, "sku": {"none": ["s5"]}}))
+    assert np.flatnonzero(~dear).tolist() == [0, 1, 5]
+
+
+def texts(column: Column) -> list[str]:
+    return [column.values.texts[number] for number in range(1, len(column.values))]
+
+
+def exact(attributes: Item) -> dict[str, tuple[str, str]]:
+    return {name: (type(value).__name__, repr(value)) for name, value in attributes.items()}
 
 
 def fulfils(item: Item, wanted: dict[str, Any]) -> bool:

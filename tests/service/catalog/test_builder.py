@@ -1,7 +1,10 @@
 """What a replica must show before it serves, and how it takes over."""
 
+import gc
+import weakref
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,6 @@ from models.backbone import Backbone
 from models.errors import InvalidArtifactError
 from models.table import CodeTable
 from service.catalog.builder import ReplicaBuilder, check_answers
-from service.catalog.building import compact_replica
 from service.catalog.item import CatalogueItem
 from service.catalog.record import ItemRecord
 from service.catalog.replica import ReplicaContext
@@ -19,8 +21,8 @@ from service.catalog.repository import ItemWrite
 from service.catalog.snapshot import DomainSnapshot
 from service.catalog.sources import AdapterSources
 from service.inference.runtime import RuntimeProvider
-from tests.running_service import RunningService
-from tests.tiny_models import LAYOUT, TinyStore
+from tests.running_service import RunningService, make_settings, running_service, until
+from tests.tiny_models import LAYOUT, TinyStore, write_tiny_adapter, write_tiny_store
 
 
 class UncheckedTable(CodeTable):
@@ -64,12 +66,30 @@ def test_a_table_whose_means_overflow_does_not_pass(tiny: TinyStore, backbone: B
 
 
 @pytest.mark.anyio
+async def test_what_was_replaced_is_let_go(tmp_path: Path) -> None:
+    store = write_tiny_store(tmp_path / "artifacts")
+    async with running_service(make_settings(store.root, tmp_path / "data")) as service:
+        await service.serve(store.adapter)
+        gc.disable()  # what only a search for cycles frees may stay for minutes
+        try:
+            replica = weakref.ref(service.state.registry.replica("shop"))
+            await service.serve(write_tiny_adapter(store, seed=1))
+
+            async def gone() -> bool:
+                return replica() is None
+
+            await until(gone)
+        finally:
+            gc.enable()
+
+
+@pytest.mark.anyio
 async def test_what_was_overtaken_follows_no_further(shop: RunningService, tiny: TinyStore) -> None:
     previous = shop.state.registry.replica("shop")
     context: ReplicaContext = previous._context
     sources = AdapterSources(tiny.store, tiny.root / "cache", (), 0)
     builder = ReplicaBuilder(sources, RuntimeProvider(tiny.store, *[None] * 3), context)  # type: ignore[arg-type]
-    successor = await builder.follow(await compact_replica(previous, context), previous)
+    successor = await builder.compact(previous)
     position = previous.position
     assert successor.position == position
     repository = context.repository("shop")

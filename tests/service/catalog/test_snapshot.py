@@ -12,6 +12,7 @@ from models.errors import InvalidCodesError
 from service.catalog.filters import Filter
 from service.catalog.item import AttributeValue, CatalogueItem
 from service.catalog.snapshot import DomainSnapshot
+from service.inference.index.choice import IndexConfig
 from service.inference.search import Hit, Selection, most_popular, nearest
 from tests.tiny_models import LAYOUT, WIDTH, TinyStore
 
@@ -152,6 +153,59 @@ def test_a_catalogue_may_be_empty(adapter: DomainAdapter) -> None:
     assert searched(emptied) == [[], [], [], []]
 
 
+def other_table(adapter: DomainAdapter) -> DomainAdapter:
+    """An adapter of the same quantiser with another table and other popular items."""
+    rows = np.random.default_rng(5).standard_normal(adapter.table.rows.shape).astype(np.float32)
+    counts = {item_id: 9 - count for item_id, count in POPULARITY.items()}
+    return replace(adapter, table=replace(adapter.table, rows=rows), popularity=counts)
+
+
+@pytest.mark.parametrize("wanted", [None, {"parity": "even"}])
+def test_under_another_table_it_is_what_would_be_built_with_it(adapter: DomainAdapter, wanted: object) -> None:
+    other = other_table(adapter)
+    snapshot = DomainSnapshot.build(adapter, make_items(40)).with_changes(
+        [make_item(3, code_seed=99), make_item(55)], ["item-004"]
+    )
+    under = snapshot.under(other)
+    built = DomainSnapshot.build(other, list(snapshot.items()))
+    condition = None if wanted is None else Filter.model_validate(wanted)
+    assert content(under) == content(snapshot)
+    assert searched(under, condition) == searched(built, condition) != searched(snapshot, condition)
+    assert searched(under.with_changes([make_item(56)]), condition) == searched(
+        built.with_changes([make_item(56)]), condition
+    )
+
+
+def test_under_another_table_the_catalogue_is_shared(adapter: DomainAdapter) -> None:
+    snapshot = DomainSnapshot.build(adapter, make_items(40))
+    under = snapshot.under(other_table(adapter))
+    assert under.large.columns is snapshot.large.columns
+    assert under.fresh.columns is snapshot.fresh.columns
+
+
+def test_the_codes_of_many_are_those_of_each(adapter: DomainAdapter) -> None:
+    snapshot = DomainSnapshot.build(adapter, make_items(40)).with_changes(
+        [make_item(3, code_seed=99), make_item(55)], ["item-004"]
+    )
+    wanted = [f"item-{number:03}" for number in (3, 4, 5, 55, 77, 5, 0)]
+    for asked in (wanted, wanted * 20, [], ["nothing"]):  # few are looked up one by one
+        codes, known = snapshot.codes(asked)
+        assert codes.dtype == LAYOUT.dtype
+        assert known.tolist() == [snapshot.code(item_id) is not None for item_id in asked]
+        expected = [code.tolist() for code in map(snapshot.code, asked) if code is not None]
+        assert codes.tolist() == expected
+    assert DomainSnapshot.build(adapter, []).codes(["item-003"])[1].tolist() == [False]
+
+
+def test_what_is_remembered_of_a_filter_follows_the_changes(adapter: DomainAdapter) -> None:
+    even = Filter.model_validate({"parity": "even"})
+    snapshot = DomainSnapshot.build(adapter, make_items(20))
+    for deleted in (2, 4, 6):
+        assert f"item-{deleted:03}" in {hit.item_id for hit in most_popular(snapshot, even, Selection(60))}
+        snapshot = snapshot.with_changes([], [f"item-{deleted:03}"])
+        assert f"item-{deleted:03}" not in {hit.item_id for hit in most_popular(snapshot, even, Selection(60))}
+
+
 def test_unavailable_items_are_known_but_not_found(adapter: DomainAdapter) -> None:
     hidden = make_item(1, available=False)
     for snapshot in (
@@ -176,3 +230,23 @@ def test_memory_grows_with_the_catalogue(adapter: DomainAdapter) -> None:
     small, large = (DomainSnapshot.build(adapter, make_items(count)) for count in (10, 60))
     assert 0 < small.memory_bytes() < large.memory_bytes()
     assert small.index_kind == "flat"
+
+
+def test_a_compaction_keeps_the_partition_until_many_have_joined(adapter: DomainAdapter) -> None:
+    codes = np.random.default_rng(0).integers(0, LAYOUT.codebook_size, (60_000, LAYOUT.num_codebooks))
+    items = [CatalogueItem(f"{number}", code.astype(LAYOUT.dtype)) for number, code in enumerate(codes)]
+    users = np.random.default_rng(1).standard_normal((64, WIDTH)).astype(np.float32)
+    users /= np.linalg.norm(users, axis=1, keepdims=True)
+    snapshot = DomainSnapshot.build(adapter, items[:50_000], IndexConfig("codes"), users)
+    assert "lists" in snapshot.large.index_reason
+    once = snapshot.with_changes(items[50_000:55_000], ["1", "2"]).compacted()
+    assert once.large.index_reason == snapshot.large.index_reason
+    assert once.large.joined == 5000
+    assert once.large.index.recall is not None
+    again = once.with_changes(items[55_000:], ["3"]).compacted()
+    assert again.large.joined == 10_000
+    assert again.with_changes(items[:5000]).compacted().large.joined == 0
+    assert len(again) == 59_997
+    for item in items[3:60_000:5000]:
+        found = nearest(again, None, adapter.table.normalized(item.code[None]), [Selection(500)])[0]
+        assert item.code.tolist() in [again.code(hit.item_id).tolist() for hit in found]  # type: ignore[union-attr]

@@ -17,6 +17,11 @@ async def test_the_list_and_the_details_agree(shop: RunningService, tiny: TinySt
     assert details["adapter_sha256"] == tiny.adapter.sha256
     assert details["quantizer"] == tiny.adapter.manifest.quantizer
     assert details["bytes_per_item"] * 5 == pytest.approx(details["memory_bytes"], rel=0.01)
+    assert details["index"] == "flat"
+    assert "items" in details["index_reason"]
+    assert "index_recall" not in details  # it finds all
+    assert 0 < details["index_bytes_per_item"] < details["bytes_per_item"]
+    assert details["index_memory_bytes"] == shop.state.settings.index_memory_bytes
     assert "wanted_version" not in details
     assert "last_error" not in details
 

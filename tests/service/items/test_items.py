@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from models.errors import InvalidArtifactError
+from models.text_encoder import TextEncoder
 from tests.running_service import RunningService, until
 
 pytestmark = pytest.mark.anyio
@@ -128,6 +130,29 @@ async def test_a_bulk_larger_than_a_chunk_is_served_when_it_returns(shop: Runnin
     items = [{"item_id": item_id, "text": text} for item_id, text in texts.items()]
     assert (await shop.http.post(f"{ITEMS}:bulk", json=items)).json()["unchanged"] == len(texts)
     assert encoded(shop) == before
+
+
+async def test_a_bulk_of_which_a_part_cannot_be_encoded_fails_and_can_be_repeated(
+    shop: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [{"item_id": f"item-{number}", "text": f"text {number}"} for number in range(400)]
+
+    def tokenize(_: TextEncoder, texts: list[str]) -> list[list[int]]:
+        raise InvalidArtifactError("broken") if "text 399" in texts else ValueError("also broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("models.text_encoder.TextEncoder.tokenize", tokenize)
+        assert (await shop.http.post(f"{ITEMS}:bulk", json=items)).status_code == 500
+    answer = (await shop.http.post(f"{ITEMS}:bulk", json=items)).json()
+    assert answer["created"] + answer["unchanged"] == 400
+
+
+async def test_writes_go_on_when_redis_has_forgotten_the_scripts(shop: RunningService) -> None:
+    await shop.put_items({"a": "one"})
+    redis = shop.state.redis
+    await redis.run(redis.commands.script_flush())
+    await shop.put_items({f"item-{number}": f"text {number}" for number in range(300)})
+    assert (await shop.http.get("/v1/domains/shop")).json()["items"] == 306
 
 
 async def test_writers_of_one_item_do_not_lose_each_others_patches(shop: RunningService) -> None:

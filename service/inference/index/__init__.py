@@ -1,0 +1,1 @@
+"""Nearest items of user vectors: one protocol, three kinds of index behind it."""

@@ -1,0 +1,51 @@
+import io
+from threading import Thread
+
+import pytest
+
+from service.log_lines import LineWriter
+
+
+def test_lines_come_in_their_order() -> None:
+    stream = io.BytesIO()
+    writer = LineWriter(stream)
+    for number in range(1000):
+        writer.info(b"%d" % number)
+    writer.flush()
+    assert stream.getvalue().splitlines() == [b"%d" % number for number in range(1000)]
+
+
+def test_lines_of_many_threads_come_whole_and_once() -> None:
+    stream = io.BytesIO()
+    writer = LineWriter(stream)
+
+    def write(first: int) -> None:
+        for number in range(first, first + 500):
+            writer.info(b"line %d" % number)
+            if number % 100 == 0:
+                writer.flush()
+
+    threads = [Thread(target=write, args=(first,)) for first in range(0, 4000, 500)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.flush()
+    assert sorted(stream.getvalue().splitlines()) == sorted(b"line %d" % number for number in range(4000))
+
+
+def test_an_error_is_written_at_once_with_what_was_said_before() -> None:
+    stream = io.BytesIO()
+    writer = LineWriter(stream)
+    writer.info(b"before")
+    writer.exception(b"broken")
+    assert stream.getvalue() == b"before\nbroken\n"
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("I/O operation on closed file")])
+def test_a_log_that_nobody_reads_stops_nobody(error: Exception) -> None:
+    class Gone(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise error
+
+    LineWriter(Gone()).error(b"line")
