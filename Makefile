@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 
-.PHONY: help install test test-fast lint check format demo clean
+.PHONY: help install test test-fast lint check format demo bench-quick clean
 
 help:
 	@echo "make demo      two sample shops, trained and served on 127.0.0.1:$(PORT); ONESHOT=1 stops when it has shown them"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint      formatting, style, types and import rules"
 	@echo "make check     lint, then test"
 	@echo "make format    format the code"
+	@echo "make bench-quick  every benchmark, small: shows that they run, not what they measure"
 	@echo "make clean     remove what the others made"
 
 install: $(VENV)/installed
@@ -45,6 +46,11 @@ format: install
 
 demo: install
 	PORT=$(PORT) ONESHOT=$(ONESHOT) $(BIN)/python -m training.demo
+
+bench-quick: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,training,dev,bench]'
+	for name in index filters startup swap; do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+	$(BIN)/python -m benchmarks.plots
 
 clean:
 	rm -rf $(VENV) demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -20,7 +20,7 @@ _REQUESTS_PER_CALL = 64
 def main() -> None:
     setting = read_setting("agreement", __doc__ or "")
     dataset = setting.dataset(DOMAIN)
-    artifacts = setting.work / "artifacts"
+    artifacts = setting.artifacts
     adapter = setting.adapter(dataset, DOMAIN, ArtifactStore(artifacts))
     evaluation = evaluate(dataset, adapter)
     with local_service(artifacts, setting.work / "service", setting.port) as client:

@@ -16,6 +16,10 @@ from training.loop import FitConfig
 from training.train import train
 
 _REPOSITORY = Path(__file__).parents[1]
+_MANY = 1000
+
+RESULTS = _REPOSITORY / "benchmarks" / "results"
+"""Where every benchmark leaves its figures as JSON."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,26 @@ class Setting:
         quick: a smaller run that shows that it works, not what it measures.
         work: a folder for artifacts, kept so that a second run need not train again.
         port: of a service that it starts.
+        trained: a store with an adapter that some other run left; None to train one in the work folder.
+        items: sizes of the catalogues that it is measured with; none for the benchmark's own.
     """
 
     name: str
     quick: bool
     work: Path
     port: int
+    trained: Path | None = None
+    items: tuple[int, ...] = ()
+
+    @property
+    def artifacts(self) -> Path:
+        """The store that :meth:`adapter` looks into first."""
+        return self.trained or self.work / "artifacts"
+
+    @property
+    def caches(self) -> Path:
+        """A folder for what quick runs and full ones make alike and need not make again."""
+        return self.work.parent / "scaled"
 
     def dataset(self, domain: str) -> Dataset:
         """One of the real data sets in the folder that VQREC_DATA names. Without it the benchmark ends, saying so."""
@@ -51,19 +69,30 @@ class Setting:
         config = TrainingConfig(fit=FitConfig(max_epochs=1)) if self.quick else TrainingConfig()
         return train(dataset, domain, store, config).adapter.path
 
-    def report(self, columns: Sequence[str], rows: Sequence[Sequence[object]], facts: Mapping[str, object]) -> None:
-        """Print a table and write it, with further facts, as ``benchmarks/results/<name>.json``."""
+    def report(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        facts: Mapping[str, object],
+        series: Mapping[str, Sequence[object]] | None = None,
+    ) -> None:
+        """Print a table and further facts, and write both as ``benchmarks/results/<name>.json``.
+
+        Args:
+            columns, rows: the table.
+            facts: by name.
+            series: what is written and too long to print, such as the points of a plot.
+        """
         cells = [list(columns), *[[_show(value) for value in row] for row in rows]]
         widths = [max(len(row[column]) for row in cells) for column in range(len(columns))]
         for row in cells:
             print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
         for key, value in facts.items():
             print(f"{key}: {value}")
-        results = _REPOSITORY / "benchmarks" / "results"
-        results.mkdir(exist_ok=True)
+        RESULTS.mkdir(exist_ok=True)
         table = [dict(zip(columns, row, strict=True)) for row in rows]
-        document = {"quick": self.quick, "cpus": available_cpus(), "table": table, **facts}
-        (results / f"{self.name}.json").write_text(json.dumps(document, indent=2) + "\n")
+        document = {"quick": self.quick, "cpus": available_cpus(), "table": table, **facts, **(series or {})}
+        (RESULTS / f"{self.name}.json").write_text(json.dumps(document, indent=2) + "\n")
 
 
 def read_setting(name: str, description: str) -> Setting:
@@ -72,9 +101,14 @@ def read_setting(name: str, description: str) -> Setting:
     parser.add_argument("--quick", action="store_true", help="a small run that shows that it works")
     parser.add_argument("--work", type=Path, default=_REPOSITORY / "demo" / "benchmarks", help="a folder to work in")
     parser.add_argument("--port", type=int, default=8099, help="of the service that it starts")
+    parser.add_argument("--trained", type=Path, help="an artifact folder with an adapter, instead of training one")
+    parser.add_argument("--items", type=int, nargs="+", default=[], help="sizes of the catalogues, instead of its own")
     options = parser.parse_args()
-    return Setting(name, options.quick, options.work / ("quick" if options.quick else "full"), options.port)
+    work = options.work.resolve() / ("quick" if options.quick else "full")
+    return Setting(name, options.quick, work, options.port, options.trained, tuple(options.items))
 
 
 def _show(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= _MANY else f"{value:.4f}"
+    return "-" if value is None else str(value)
