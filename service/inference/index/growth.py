@@ -50,11 +50,11 @@ def grown(
     return Arrangement(index.kind, reason, np.concatenate([of_slots, joined]), len(index.lists))
 
 
-def _nearest(centroids: Scores, table: CodeTable, codes: Codes, inverse_norms: Scores) -> Lists:
+def _nearest(centroids: npt.NDArray[np.float16], table: CodeTable, codes: Codes, inverse_norms: Scores) -> Lists:
     joined = np.empty(len(codes), dtype=np.int32)
     faiss.omp_set_num_threads(1)  # a setting of the calling thread alone
     means = faiss.IndexFlatIP(table.width)
-    means.add(np.ascontiguousarray(centroids[:, : table.width]))
+    means.add(centroids[:, : table.width].astype(np.float32))
     for start in range(0, len(codes), _BLOCK):
         block = slice(start, start + _BLOCK)
         vectors = unit_vectors(table.rows, codes[block], inverse_norms[block], threads=1)

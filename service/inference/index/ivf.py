@@ -142,7 +142,7 @@ class IvfIndex:
 def _filled(scorer: CodeScorer, lists: Lists, threads: int) -> faiss.IndexIVFFlat:
     width = scorer.rows.shape[1]
     quantizer = faiss.IndexFlatIP(width)
-    quantizer.add(np.ascontiguousarray(lists.centroids[:, :width]))
+    quantizer.add(lists.centroids[:, :width].astype(np.float32))
     index = faiss.IndexIVFFlat(quantizer, width, len(lists), faiss.METRIC_INNER_PRODUCT)
     index.is_trained = True
     of_item = np.repeat(np.arange(len(lists), dtype=np.int64), np.diff(lists.starts))

@@ -18,9 +18,8 @@ LANES = 16
 
 _INT, _INT64 = ir.IntType(32), ir.IntType(64)
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
-_POINTER = _VECTOR.as_pointer()
+_HALF = ir.HalfType()
 _ZEROS = ir.Constant(_VECTOR, [0.0] * LANES)
-_FLOAT_BYTES = 4
 
 
 def inner_products(num_rows: int, num_users: int) -> Callable[..., None]:
@@ -28,7 +27,8 @@ def inner_products(num_rows: int, num_users: int) -> Callable[..., None]:
 
     Sets ``out[user + q, row + r]`` to the inner product of ``users[user + q]`` and ``rows[row + r]``; arrays are
     float32 and C-contiguous: rows [n, width], users [q, width rounded up to LANES] with zeros at the end, out [q, n].
-    A larger tile reads less memory for a product; the result is the same.
+    Rows may be float16, handed in as uint16, which is what Numba can hold. A larger tile reads less memory for a
+    product; the result is the same.
     """
 
     @intrinsic
@@ -43,7 +43,8 @@ def inner_products(num_rows: int, num_users: int) -> Callable[..., None]:
             width = builder.extract_value(row_array.shape, 1)
             row_starts = _row_pointers(builder, row_array, row, num_rows)
             user_starts = _row_pointers(builder, user_array, user, num_users)
-            sums = _sums(builder, row_starts, user_starts, width)
+            element = _HALF if signature.args[0].dtype == types.uint16 else ir.FloatType()
+            sums = _sums(builder, row_starts, user_starts, width, element)
             for q, out_row in enumerate(_row_pointers(builder, out_array, user, num_users)):
                 for r in range(num_rows):
                     place = builder.gep(out_row, [builder.add(row, _INT64(r))])
@@ -60,8 +61,8 @@ def _row_pointers(builder: Any, array: Any, first: Any, count: int) -> list[Any]
     return [builder.gep(array.data, [builder.mul(builder.add(first, _INT64(row)), width)]) for row in range(count)]
 
 
-def _sums(builder: Any, rows: list[Any], users: list[Any], width: Any) -> list[list[Any]]:
-    """For each row and user a variable that holds the sixteen sums."""
+def _sums(builder: Any, rows: list[Any], users: list[Any], width: Any, element: Any) -> list[list[Any]]:
+    """For each row and user a variable that holds the sixteen sums; ``element`` is the type of a row's."""
     sums = [[cgutils.alloca_once(builder, _VECTOR) for _ in users] for _ in rows]
     for variables in sums:
         for variable in variables:
@@ -71,7 +72,7 @@ def _sums(builder: Any, rows: list[Any], users: list[Any], width: Any) -> list[l
     )
 
     def add(place: Any, load_row: Callable[[Any], Any]) -> None:
-        of_users = [_load(builder, builder.gep(user, [place])) for user in users]
+        of_users = [_load(builder, builder.gep(user, [place]), ir.FloatType()) for user in users]
         for row, variables in zip(rows, sums, strict=True):
             of_row = load_row(builder.gep(row, [place]))
             for of_user, variable in zip(of_users, variables, strict=True):
@@ -79,18 +80,21 @@ def _sums(builder: Any, rows: list[Any], users: list[Any], width: Any) -> list[l
 
     whole = builder.and_(width, _INT64(-LANES))
     with cgutils.for_range_slice(builder, _INT64(0), whole, _INT64(LANES)) as (place, _):
-        add(place, lambda pointer: _load(builder, pointer))
+        add(place, lambda pointer: _load(builder, pointer, element))
     with builder.if_then(builder.icmp_signed("<", whole, width)):
         rest = builder.trunc(builder.sub(width, whole), _INT)
-        add(whole, lambda pointer: _load_some(builder, pointer, rest))
+        add(whole, lambda pointer: _load_some(builder, pointer, rest, element))
     return sums
 
 
-def _load(builder: Any, pointer: Any) -> Any:
-    return builder.load(builder.bitcast(pointer, _POINTER), align=_FLOAT_BYTES)
+def _load(builder: Any, pointer: Any, element: Any) -> Any:
+    """Lanes of ``element`` as float32."""
+    stored = ir.VectorType(element, LANES)
+    lanes = builder.load(builder.bitcast(pointer, stored.as_pointer()), align=_bytes(element))
+    return builder.fpext(lanes, _VECTOR) if element == _HALF else lanes
 
 
-def _load_some(builder: Any, pointer: Any, count: Any) -> Any:
+def _load_some(builder: Any, pointer: Any, count: Any, element: Any) -> Any:
     """The first ``count`` lanes, and zeros in the others: what lies beyond the last row is not read."""
     lanes = ir.VectorType(_INT, LANES)
     undefined = ir.Constant(lanes, ir.Undefined)
@@ -98,12 +102,22 @@ def _load_some(builder: Any, pointer: Any, count: Any) -> Any:
         builder.insert_element(undefined, count, _INT(0)), undefined, ir.Constant(lanes, [0] * LANES)
     )
     mask = builder.icmp_signed("<", ir.Constant(lanes, list(range(LANES))), counts)
+    # As integers, for which processors have a masked load whether or not they compute with halves.
+    stored = ir.VectorType(ir.IntType(8 * _bytes(element)), LANES)
     load = cgutils.get_or_insert_function(
         builder.module,
-        ir.FunctionType(_VECTOR, [_POINTER, _INT, ir.VectorType(ir.IntType(1), LANES), _VECTOR]),
-        f"llvm.masked.load.v{LANES}f32.p0",
+        ir.FunctionType(stored, [stored.as_pointer(), _INT, ir.VectorType(ir.IntType(1), LANES), stored]),
+        f"llvm.masked.load.v{LANES}i{8 * _bytes(element)}.p0",
     )
-    return builder.call(load, [builder.bitcast(pointer, _POINTER), _INT(_FLOAT_BYTES), mask, _ZEROS])
+    place = builder.bitcast(pointer, stored.as_pointer())
+    zeros = ir.Constant(stored, [0] * LANES)
+    some = builder.call(load, [place, _INT(_bytes(element)), mask, zeros])
+    some = builder.bitcast(some, ir.VectorType(element, LANES))
+    return builder.fpext(some, _VECTOR) if element == _HALF else some
+
+
+def _bytes(element: Any) -> int:
+    return 2 if element == _HALF else 4
 
 
 def _add_lanes(builder: Any, vector: Any) -> Any:

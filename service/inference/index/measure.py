@@ -8,7 +8,7 @@ from service.inference.index.lists import Lists
 from service.inference.index.protocol import Scores, Slots
 
 MEASURED_AT = 50  # recall is the share of so many best items that a search finds
-_WANTED = 0.985
+_WANTED = 0.99  # above the 0.98 that is promised, since users are made up from the catalogue and real ones differ
 _MOST_SCORES = 1 << 28  # items × users that are scored for the truth, so that it takes a second and not a minute
 _FEWEST_USERS, _MOST_USERS = 64, 256
 

@@ -85,8 +85,8 @@ def padded(user_vectors: Scores) -> Scores:
 
 
 @numba.njit(nogil=True, cache=True)
-def fill(rows: Scores, users: Scores, out: Scores) -> None:
-    """Inner products of all rows [n, width] with all padded users [q, ...]: ``out`` [q, n]."""
+def fill(rows: Any, users: Scores, out: Scores) -> None:
+    """Inner products of all rows [n, width], float32 or float16 as uint16, with all padded users: ``out`` [q, n]."""
     num_rows, num_users = len(rows), len(users)
     whole_users = num_users - num_users % 4
     whole_rows = num_rows - num_rows % 4
