@@ -15,7 +15,7 @@ help:
 	@echo "make lint      formatting, style, types and import rules"
 	@echo "make check     lint, then test"
 	@echo "make format    format the code"
-	@echo "make bench-quick  every benchmark, small: shows that they run, not what they measure"
+	@echo "make bench-quick  the benchmarks, small: shows that they run, not what they measure"
 	@echo "make clean     remove what the others made"
 
 install: $(VENV)/installed
@@ -26,7 +26,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,training,dev]'
 	@touch $@
 
+# A kernel that was compiled and kept does not notice that another, which it calls, was changed.
 test: install
+	find service -name '*.nb[ic]' -delete
 	$(BIN)/python -m pytest
 
 test-fast: install
@@ -49,8 +51,9 @@ demo: install
 
 bench-quick: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,training,dev,bench]'
-	for name in index filters startup swap; do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+	for name in index filters startup swap serving ingest soak; do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 	$(BIN)/python -m benchmarks.plots
 
 clean:
+	find models service -name '*.nb[ic]' -delete
 	rm -rf $(VENV) demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -23,6 +23,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 BATCH = 32
 _QUERIES = 1_000
 _LARGEST_OF_USEARCH = 200_000  # beyond it, its build takes the better part of an hour
+_FEW_QUERIES_FROM = 1_000_000  # where an exact answer takes 50 ms, and there are many to give
 _ENOUGH_RECALL = 0.9995
 _OWN, _ALL = "own", "all domains'"
 _COLUMNS = (
@@ -128,7 +129,7 @@ def _makers(setting: Setting, model: ServedModel, codes: Codes) -> Iterator[Call
 
 
 def _queries(setting: Setting, n: int) -> int:
-    few = setting.quick or n > LARGEST_WITH_PEERS
+    few = setting.quick or n >= _FEW_QUERIES_FROM
     return _QUERIES // 5 if few else _QUERIES
 
 

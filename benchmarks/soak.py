@@ -22,13 +22,15 @@ from training.local_service import checked, local_process, serve_adapter
 
 SIZE = 100_000
 REQUESTS = 1_000_000
-RATE = 300.0
+RATE = 800.0
 
 _PARTS = 20
 _QUICK_REQUESTS = 5_000
 _QUICK_PARTS = 5
 _BODIES = 20_000
 _LONGEST = 200
+_MEAN_LENGTH = 8
+_LONG_SHARE = 0.02  # of any length up to the longest; the others are as long as shoppers' histories are
 _UNKNOWN_SHARE = 0.05
 _PAUSE = 0.1  # seconds between changes of the catalogue
 _PATH = f"/v1/domains/{DOMAIN}"
@@ -75,12 +77,17 @@ def _mixed(names: Names, n: int) -> Iterator[dict[str, object]]:
     """Bodies of recommendation requests, by seed."""
     rng = np.random.default_rng(SEED)
     for _ in range(_BODIES):
-        places = rng.integers(n, size=int(rng.integers(1, _LONGEST + 1)))
+        is_long = rng.random() < _LONG_SHARE
+        length = rng.integers(1, _LONGEST + 1) if is_long else min(_LONGEST, rng.geometric(1 / _MEAN_LENGTH))
+        places = rng.integers(n, size=int(length))
         known = rng.random(len(places)) >= _UNKNOWN_SHARE
         history = [
             names.id_of(int(place)) if know else f"unknown {place}" for place, know in zip(places, known, strict=True)
         ]
-        body: dict[str, object] = {"history": history, "limit": int(rng.integers(1, 101))}
+        body: dict[str, object] = {
+            "history": history,
+            "limit": int(rng.choice([5, 10, 20, 100], p=[0.3, 0.5, 0.15, 0.05])),
+        }
         kind = rng.integers(4)
         if kind == 1:
             body["filter"] = {"category": [f"category {number}" for number in rng.integers(300, size=3)]}

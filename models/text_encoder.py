@@ -100,7 +100,7 @@ class TextEncoder:
 
 def batch_size(length: int) -> int:
     """How many texts of ``length`` tokens make a batch, at least one."""
-    return max(1, min(_TEXTS_PER_BATCH, _TOKENS_PER_BATCH // length))
+    return max(1, min(_TEXTS_PER_BATCH, _TOKENS_PER_BATCH // max(1, length)))
 
 
 def _batches(tokens: Sequence[Sequence[int]]) -> Iterator[list[int]]:

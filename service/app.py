@@ -83,8 +83,8 @@ async def _lifespan(
     async with AsyncExitStack() as stack:
         redis = await _connect_redis(stack, settings, metrics)
         apply, build, recommend = (
-            stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix=name))
-            for name in ("apply", "build", "recommend")
+            stack.enter_context(ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name))
+            for name, workers in (("apply", 1), ("build", 1), ("recommend", threads(settings.network_threads)))
         )
         context = ReplicaContext(redis, metrics, apply, build, settings.stream_length, _index_config(settings))
         await asyncio.to_thread(warm_up_kernels)
@@ -144,6 +144,7 @@ def _index_config(settings: Settings) -> IndexConfig:
 
 
 def _runtime_config(settings: Settings) -> RuntimeConfig:
-    network = BatcherConfig(settings.batch_size, settings.batch_wait_milliseconds / 1000, settings.queue_size)
+    workers = threads(settings.network_threads)
+    network = BatcherConfig(settings.batch_size, settings.batch_wait_milliseconds / 1000, settings.queue_size, workers)
     text = EncodingConfig(threads(settings.text_threads), settings.text_batch_size, settings.text_queue_size)
-    return RuntimeConfig(threads(settings.network_threads), network, text)
+    return RuntimeConfig(network, text)

@@ -5,6 +5,7 @@ from threading import Event, Lock, Thread
 from typing import BinaryIO
 
 _SECONDS = 0.05  # that a line waits for others, which one write takes along
+MOST_LINES = 100_000  # that wait while nobody reads the log; of more the oldest are lost
 
 
 class LineWriter:
@@ -19,7 +20,7 @@ class LineWriter:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[bytes] = deque(maxlen=MOST_LINES)
         self._there_are_lines, self._lock = Event(), Lock()
         self._thread: Thread | None = None
 

@@ -52,9 +52,13 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(32 * MIB, ge=1024, description="largest request body")
     max_bulk_items: int = Field(10_000, ge=1, description="items in one bulk at most")
 
-    network_threads: int = Field(0, ge=0, description="threads of the network; 0: as many as there are processors")
+    network_threads: int = Field(
+        0, ge=0, description="batches computed at the same time, a thread each; 0: as many as there are processors"
+    )
     batch_size: int = Field(32, ge=1, le=1024, description="histories in one run of the network at most")
-    batch_wait_milliseconds: float = Field(1.0, ge=0, description="longest wait for a batch to fill")
+    batch_wait_milliseconds: float = Field(
+        5.0, ge=0, description="longest wait for a batch to fill while another is computed"
+    )
     queue_size: int = Field(1024, ge=1, description="recommendation requests that may wait; more are answered 429")
     text_threads: int = Field(0, ge=0, description="threads of the text encoder; 0: as many as there are processors")
     text_batch_size: int = Field(64, ge=1, le=1024, description="texts of one length encoded in one go at most")

@@ -16,6 +16,7 @@ from service.catalog.filters import Filter
 from service.catalog.item import AttributeValue
 from service.catalog.snapshot import DomainSnapshot
 from service.inference.batcher import BatcherConfig, MicroBatcher
+from service.inference.index.items import raw_vectors
 from service.inference.search import Hit, Selection, most_popular, nearest
 from service.metrics import Metrics
 
@@ -122,7 +123,7 @@ class Recommender:
         histories: dict[int, npt.NDArray[np.float32]] = {}
         for table, positions in _sharing_a_table(jobs).items():
             codes = [_codes(jobs[position][1]) for position in positions]
-            vectors = table.raw(cast(Codes, np.concatenate(codes)))  # [t of all, width]
+            vectors = raw_vectors(table.rows, cast(Codes, np.concatenate(codes)))  # [t of all, width]
             ends = np.cumsum([len(history) for history in codes])[:-1]
             histories.update(zip(positions, np.split(vectors, ends), strict=True))
         for position, (snapshot, query) in enumerate(jobs):

@@ -18,9 +18,8 @@ from service.metrics import Metrics
 
 @dataclass(frozen=True)
 class RuntimeConfig:
-    """Threads of each model and the limits of each queue."""
+    """The limits of each queue, and how many of its batches are computed at the same time, a thread each."""
 
-    network_threads: int
     network_queue: BatcherConfig
     text_encoding: EncodingConfig
 
@@ -74,7 +73,7 @@ class RuntimeProvider:
 
     def _open(self, sha256: str) -> tuple[Backbone, TextEncoder]:
         path = self._store.find(self._store.backbones, sha256)
-        backbone = Backbone.load(path, self._config.network_threads, sha256)
+        backbone = Backbone.load(path, threads=1, sha256=sha256)
         backbone.network.warm_up()
         encoder_sha256 = backbone.bundle.manifest.text_encoder
         encoder_path = self._store.find(self._store.text_encoders, encoder_sha256)

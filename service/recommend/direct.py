@@ -89,8 +89,7 @@ async def _answer(scope: Scope, domain: str, asked: RecommendRequest) -> bytes:
     start = perf_counter()
     state = scope["state"]
     app: AppState = state["app"]
-    if app.api_keys.keys:
-        await _may_read(Request(scope))
+    await _may_read(Request(scope))
     answer = (await app.recommend.recommend(domain, (asked,)))[0]
     return json_bytes(answer_document(answer, state["request_id"], domain, (perf_counter() - start) * 1000))
 

@@ -1,9 +1,9 @@
 import io
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
-from service.log_lines import LineWriter
+from service.log_lines import MOST_LINES, LineWriter
 
 
 def test_lines_come_in_their_order() -> None:
@@ -49,3 +49,24 @@ def test_a_log_that_nobody_reads_stops_nobody(error: Exception) -> None:
             raise error
 
     LineWriter(Gone()).error(b"line")
+
+
+def test_lines_that_nobody_reads_do_not_pile_up_for_ever() -> None:
+    let_go = Event()
+
+    class Stuck(io.BytesIO):
+        def write(self, data: object) -> int:
+            let_go.wait()
+            return super().write(data)  # type: ignore[arg-type]
+
+    stream = Stuck()
+    writer = LineWriter(stream)
+    try:
+        for number in range(3 * MOST_LINES):
+            writer.info(b"%d" % number)
+    finally:
+        let_go.set()
+    writer.flush()
+    lines = stream.getvalue().splitlines()
+    assert len(lines) <= 2 * MOST_LINES  # what was being written, and what waited
+    assert lines[-1] == b"%d" % (3 * MOST_LINES - 1)

@@ -115,7 +115,9 @@ def set_order(list_scores: Scores, order: Slots) -> None:
     scale = np.float32(_BUCKETS) / (high - low) if high > low else np.float32(0)
     buckets = np.empty(len(list_scores), dtype=np.uint16)
     for number in range(len(list_scores)):
-        buckets[number] = np.uint16((high - list_scores[number]) * scale)
+        bucket = (high - list_scores[number]) * scale
+        # Not so of a NaN, which no check of bounds would keep out of the memory behind.
+        buckets[number] = np.uint16(bucket) if 0 <= bucket <= _BUCKETS else np.uint16(_BUCKETS)
     places = np.zeros(_BUCKETS + 2, dtype=np.int64)
     for bucket in buckets:
         places[bucket + 1] += 1

@@ -14,8 +14,9 @@ _FEWEST_USERS, _MOST_USERS = 64, 256
 
 
 def calibration_sample(user_vectors: Scores, num_items: int) -> Scores:
-    """The first users, fewer where there are many items."""
-    return user_vectors[: int(np.clip(_MOST_SCORES // max(1, num_items), _FEWEST_USERS, _MOST_USERS))]
+    """Users from all over, since they may come in some order; fewer where there are many items."""
+    most = int(np.clip(_MOST_SCORES // max(1, num_items), _FEWEST_USERS, _MOST_USERS))
+    return user_vectors[:: max(1, -(-len(user_vectors) // most))]
 
 
 def items_before(lists: Lists, user_vectors: Scores, truth: Slots) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ from models.codes import CodeLayout
 from models.table import CodeTable
 from service.inference.index.codes import CodeIndex
 from service.inference.index.flat import FlatIndex
+from service.inference.index.items import raw_vectors
 from service.inference.index.ivf import IvfIndex
 from service.inference.index.protocol import VectorIndex
 
@@ -23,6 +24,7 @@ def warm_up_kernels() -> None:
         table = CodeTable(layout, np.ones((layout.num_rows, _WIDTH), dtype=np.float32))
         codes = np.zeros((_COUNT, layout.num_codebooks), dtype=layout.dtype)
         popularity = np.zeros(_COUNT, dtype=np.float32)
+        raw_vectors(table.rows, codes)
         _exercise(FlatIndex(table, codes, popularity))
         _exercise(CodeIndex.build(table, codes, popularity, starts))
         _exercise(IvfIndex.build(table, codes, popularity, starts))

@@ -8,7 +8,9 @@ from models.codes import CodeLayout, Codes
 from models.table import CodeTable
 from service.inference.index.choice import IndexConfig, arrange, build_index
 from service.inference.index.codes import CodeIndex
+from service.inference.index.kernels import set_order
 from service.inference.index.lists import starts_of
+from service.inference.index.measure import calibration_sample
 from service.inference.index.partition import PartitionConfig, partition
 
 LAYOUT, WIDTH, COUNT = CodeLayout(32, 256), 48, 20_000
@@ -107,3 +109,22 @@ def test_the_kind_is_chosen_by_size_memory_and_configuration(  # noqa: PLR0917 -
     index = build_index(arrangement.take(order), table, items[order], np.zeros(count, np.float32), config)
     assert index.kind == kind
     assert len(index) == count
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("count", [1, 64, 3000])
+def test_every_list_is_searched_once_whatever_its_score(odd: float, count: int) -> None:
+    scores = np.random.default_rng(0).standard_normal(count).astype(np.float32)
+    scores[:: max(1, count // 3)] = odd
+    order = np.full(count, -1, dtype=np.int64)
+    set_order(scores, order)
+    assert sorted(order.tolist()) == list(range(count))
+
+
+@pytest.mark.parametrize("num_items", [0, 1_000_000, 5_000_000, 10_000_000])
+def test_an_index_is_tuned_to_users_of_every_kind(num_items: int) -> None:
+    users = np.arange(256, dtype=np.float32)[:, None]  # in some order, as users by the length of their history are
+    sample = calibration_sample(users, num_items)
+    assert 0 < len(sample) <= len(users)
+    assert sample.max() > 200
+    assert sample.min() < 56
