@@ -75,6 +75,7 @@ async def test_a_swap_ends_while_writes_go_on_and_each_can_be_recommended_when_i
         await service.serve(adapters[0])
         await service.put_items(TEXTS)
         done, bulks = asyncio.Event(), 0
+        written: asyncio.Queue[int] = asyncio.Queue()
 
         async def put_without_end(writer: int) -> None:
             nonlocal bulks
@@ -84,12 +85,13 @@ async def test_a_swap_ends_while_writes_go_on_and_each_can_be_recommended_when_i
                 await service.put_items(texts)
                 snapshot = service.state.registry.snapshot("shop")
                 assert all(snapshot.get(item_id) is not None for item_id in texts)
+                written.put_nowait(writer)
 
         writers = [asyncio.create_task(put_without_end(writer)) for writer in range(4)]
         for swap in range(4):
-            before = bulks
             await service.serve(adapters[1 - swap % 2])
-            assert bulks > before
+            for _ in writers:  # each goes on writing
+                await asyncio.wait_for(written.get(), 60)
         done.set()
         await asyncio.gather(*writers)
         assert (await service.http.get("/readyz")).json() == {"status": "ready", "reasons": []}
