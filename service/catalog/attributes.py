@@ -50,9 +50,8 @@ class Column:
         if len(fulfilling) - len(chosen) <= _FEW:
             return ~self._having(np.flatnonzero(~fulfilling))
         mask = np.empty(len(self.numbers), dtype=np.bool_)
-        for start in range(
-            0, len(mask), _CHUNK
-        ):  # numpy makes the numbers eight bytes wide: let that stay in the cache
+        # numpy makes the numbers eight bytes wide: let that stay in the cache
+        for start in range(0, len(mask), _CHUNK):
             numbers = self.numbers[start : start + _CHUNK]
             np.take(fulfilling, numbers, mode="clip", out=mask[start : start + _CHUNK])  # none is out of range
         return mask

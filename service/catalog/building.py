@@ -6,7 +6,6 @@ while it is being built is lost, and what is served meanwhile is never touched.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 from models.adapter import DomainAdapter
@@ -15,11 +14,12 @@ from service.catalog.calibration import likely_users
 from service.catalog.columns import Columns
 from service.catalog.loader import CatalogueLoader
 from service.catalog.replica import DomainReplica, ReplicaContext
+from service.catalog.segment import UserVectors
 from service.catalog.snapshot import DomainSnapshot
 from service.catalog.stream import ChangeStream, StreamId
 from service.inference.index.choice import IndexConfig
 
-_USERS = 128  # that an index is tuned to
+_USERS = 256  # half of them for the partition, half to tune it to
 _SEED = 0
 
 
@@ -61,11 +61,12 @@ async def compact(previous: DomainReplica, context: ReplicaContext) -> Built:
 
 
 def _build(models: Models, columns: Columns, config: IndexConfig) -> DomainSnapshot:
-    users = likely_users(*models, columns, 2 * _USERS, _SEED)
-    return DomainSnapshot.build(models.adapter, columns, config, users)
+    return DomainSnapshot.build(models.adapter, columns, config, _users(models, columns))
 
 
 def _derive(models: Models, snapshot: DomainSnapshot) -> DomainSnapshot:
-    users = likely_users(*models, snapshot.large.columns, 2 * _USERS, _SEED)
-    # Tuned to every other user, and all are kept: the next compaction parts for some and tunes to the rest.
-    return replace(snapshot.under(models.adapter).calibrated(users[1::2]), users=users)
+    return snapshot.under(models.adapter).calibrated(_users(models, snapshot.large.columns))
+
+
+def _users(models: Models, columns: Columns) -> UserVectors:
+    return likely_users(*models, columns, _USERS, _SEED)

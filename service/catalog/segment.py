@@ -66,7 +66,7 @@ class Segment:
         """
         arrangement = _arrangement(adapter, columns.codes, config, users)
         popularity = popularity_of(columns.ids, adapter.popularity)
-        return cls._arranged(adapter, _Items(columns, popularity, None), arrangement, config)._tuned(users)
+        return cls._arranged(adapter, _Items(columns, popularity, None), arrangement, config).tuned(users)
 
     @classmethod
     def small(cls, adapter: DomainAdapter, columns: Columns) -> "Segment":
@@ -104,7 +104,7 @@ class Segment:
         arrangement = grown(self.index, kept, adapter.table, added, self.index_reason)
         if arrangement is None or joined > _JOINED_SHARE * len(items.columns):
             arrangement, joined = _arrangement(adapter, items.columns.codes, config, users), 0
-        return replace(self._arranged(adapter, items, arrangement, config), joined=joined)._tuned(users)
+        return replace(self._arranged(adapter, items, arrangement, config), joined=joined).tuned(users)
 
     @classmethod
     def _arranged(
@@ -119,9 +119,6 @@ class Segment:
         index = build_index(arrangement.take(order), adapter.table, columns.codes, popularity, config, norms)
         return cls(columns, popularity, popular_order(popularity, slots[by_id]), index, arrangement.reason)
 
-    def _tuned(self, users: UserVectors | None) -> "Segment":
-        return self if users is None else self.calibrated(users[1::2])
-
     def under(self, adapter: DomainAdapter) -> "Segment":
         """The same items in the same slots under an adapter of the same quantiser."""
         popularity = popularity_of(self.ids, adapter.popularity)
@@ -129,9 +126,9 @@ class Segment:
         index = self.index.under(adapter.table, popularity)
         return replace(self, popularity=popularity, popular=popular, index=index)
 
-    def calibrated(self, user_vectors: UserVectors) -> "Segment":
-        """With an index that is tuned to such users, float32 [q, width]."""
-        return replace(self, index=self.index.calibrated(user_vectors))
+    def tuned(self, users: UserVectors | None) -> "Segment":
+        """With an index that is tuned to those users, float32 [q, width], that no partition is made for."""
+        return self if users is None else replace(self, index=self.index.calibrated(users[1::2]))
 
     def __len__(self) -> int:
         return len(self.columns)

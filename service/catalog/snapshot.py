@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from models.adapter import DomainAdapter
 from models.codes import Codes
@@ -13,15 +12,13 @@ from service.catalog.attributes import Mask
 from service.catalog.columns import Columns
 from service.catalog.filters import Filter
 from service.catalog.item import CatalogueItem
-from service.catalog.segment import Segment
+from service.catalog.segment import Segment, UserVectors
 from service.inference.index.choice import IndexConfig
 
 _FRESH_LIMIT = 1024
 _FRESH_SHARE = 0.05
 _FRESH_MOST = 8192  # every search looks at each fresh item
 _HIDDEN_SHARE = 0.2
-
-UserVectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +92,11 @@ class DomainSnapshot:
         )._warmed()
 
     def calibrated(self, users: UserVectors) -> "DomainSnapshot":
-        """With an index that is tuned to such users, float32 [q, width]. Heavy: call it in a thread."""
-        return replace(self, large=self.large.calibrated(users), users=users)._warmed()
+        """With an index that is tuned to such users, float32 [q, width]; they are kept for compactions.
+
+        Heavy: call it in a thread.
+        """
+        return replace(self, large=self.large.tuned(users), users=users)._warmed()
 
     @property
     def needs_compaction(self) -> bool:

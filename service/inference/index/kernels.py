@@ -8,11 +8,10 @@ import numpy.typing as npt
 
 from service.inference.index.best import offer, sort_best
 from service.inference.index.blocks import BLOCK, TABLE, extremes, lowest_bit, prefetch, round_up, set_sums, survivors
+from service.inference.index.items import Starts
 from service.inference.index.nominees import holds
 from service.inference.index.protocol import Mask, Scores, Slots
 from service.inference.index.scoring import score
-
-Starts = npt.NDArray[np.int64]
 
 _BUCKETS = 1024
 _AHEAD = 2  # lists whose memory is asked for before they are scanned
