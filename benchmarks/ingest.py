@@ -165,7 +165,7 @@ def _recommending(
     bodies = setting.work / "ingest-bodies.jsonl"
     bodies.write_text("".join(f"{json.dumps(body)}\n" for body in _bodies(dataset)))
     path = f"/v1/domains/{DOMAIN}/recommendations"
-    load = Load(setting.port, path, str(bodies), RATE, amounts.load_seconds, connections=CLIENTS)
+    load = Load((setting.port,), path, str(bodies), RATE, amounts.load_seconds, connections=CLIENTS)
     calm, busy, rates = [], [], []
     for _ in range(amounts.rounds):
         calm.append(_ask(load))

@@ -43,7 +43,7 @@ def main() -> None:
     catalogue = large_catalogue(setting, n)
     bodies = setting.work / "soak-bodies.jsonl"
     bodies.write_text("".join(json.dumps(body) + "\n" for body in _mixed(catalogue.items.names, n)))
-    load = Load(setting.port, f"{_PATH}/recommendations", str(bodies), RATE, requests / parts / RATE)
+    load = Load((setting.port,), f"{_PATH}/recommendations", str(bodies), RATE, requests / parts / RATE)
     rows: list[tuple[int, float, float | None, int]] = []
     failures: Counter[str] = Counter()
     with scratch_redis() as url:

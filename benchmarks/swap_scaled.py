@@ -88,7 +88,7 @@ def _measure(setting: Setting, catalogue: LargeCatalogue) -> tuple[object, ...]:
         with local_process(store.root, folder, setting.port, variables, _READY_WITHIN) as service:
             order = cycle([sides[1], sides[0]])
             idle = [_swap(service.client, side, catalogue) for side in islice(order, _IDLE_SWAPS)]
-            load = Load(setting.port, _PATH, str(bodies), RATE, seconds)
+            load = Load((setting.port,), _PATH, str(bodies), RATE, seconds)
             with loading(load) as under_way:
                 calm = under_way.report()
             with loading(load) as under_way:

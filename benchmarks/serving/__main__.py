@@ -4,8 +4,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -32,13 +33,13 @@ class Contender:
     """A server and where it answers.
 
     Args:
-        start: gives its process while it runs.
+        start: gives its processes while they run, each on a port of its own.
         first_rate: where its sweep begins.
     """
 
     name: str
     path: str
-    start: Callable[[], Iterator[psutil.Process]]
+    start: Callable[[], Iterator[list[psutil.Process]]]
     first_rate: float
 
 
@@ -56,14 +57,16 @@ def main() -> None:
     points: dict[str, list[Point]] = {}
     best: dict[str, Point | None] = {}
     for contender in _contenders(setting, adapter, folder, catalogue):
-        with contextmanager(contender.start)() as server:
+        with contextmanager(contender.start)() as servers:
+            ports = tuple(range(setting.port, setting.port + len(servers)))
+            send = partial(Load, ports, contender.path, str(folder / "bodies.jsonl"), seconds=seconds)
             answers[contender.name] = _scores(setting.port, contender.path, catalogue)
 
-            def at(rate: float, path: str = contender.path, server: psutil.Process = server) -> Point:
-                return measure(Load(setting.port, path, str(folder / "bodies.jsonl"), rate, seconds), server)
+            def at(rate: float, send: Callable[..., Load] = send, servers: list[psutil.Process] = servers) -> Point:
+                return measure(send(rate=rate), servers)
 
             points[contender.name], best[contender.name] = sweep(at, contender.first_rate)
-    ours = best["vqrec"].rate if best["vqrec"] else 0.0
+    ours = max((point.rate for name, point in best.items() if point and name.startswith("vqrec")), default=0.0)
     rows = [_row(name, point, ours) for name, point in best.items()]
     facts = {
         "items": len(catalogue.items),
@@ -81,30 +84,56 @@ def main() -> None:
 def _contenders(setting: Setting, adapter: Path, folder: Path, catalogue: Catalogue) -> list[Contender]:
     cpus = available_cpus()
     python = [sys.executable, "-m"]
-    arguments = [str(adapter), str(folder), str(setting.port)]
 
-    def service() -> Iterator[psutil.Process]:
+    def service(replicas: int) -> Iterator[list[psutil.Process]]:
         store, data = store_of(adapter), setting.work / "serving-service"
-        with scratch_redis() as url:
+        with scratch_redis() as url, ExitStack() as running:
             with local_process(store.root, data, setting.port, {"REDIS_URL": url}) as empty:
                 serve_adapter(empty.client, DOMAIN, adapter)
             seed(url, DOMAIN, DomainAdapter.load(adapter), catalogue.records(), catalogue.codes)
-            with local_process(store.root, data, setting.port, {"REDIS_URL": url}) as served:
-                yield psutil.Process(served.pid)
+            threads = {"VQREC_NETWORK_THREADS": str(max(1, cpus // replicas))}
+            yield [
+                psutil.Process(
+                    running.enter_context(
+                        local_process(
+                            store.root, data / str(number), setting.port + number, {"REDIS_URL": url, **threads}
+                        )
+                    ).pid
+                )
+                for number in range(replicas)
+            ]
 
-    def peer(module: str, *more: object) -> Callable[[], Iterator[psutil.Process]]:
-        def start() -> Iterator[psutil.Process]:
-            command = [*python, f"benchmarks.serving.{module}", *arguments, *map(str, more)]
-            with server_process(command, setting.port, folder / f"{module}.log") as server:
-                yield server
+    def peer(module: str, *more: object, replicas: int = 1) -> Callable[[], Iterator[list[psutil.Process]]]:
+        def start() -> Iterator[list[psutil.Process]]:
+            with ExitStack() as running:
+                yield [
+                    running.enter_context(
+                        server_process(
+                            [
+                                *python,
+                                f"benchmarks.serving.{module}",
+                                str(adapter),
+                                str(folder),
+                                str(port),
+                                *map(str, more),
+                            ],
+                            port,
+                            folder / f"{module}.log",
+                        )
+                    )
+                    for port in range(setting.port, setting.port + replicas)
+                ]
 
         return start
 
+    path = f"/v1/domains/{DOMAIN}/recommendations"
     return [
-        Contender("vqrec", f"/v1/domains/{DOMAIN}/recommendations", service, 500.0),
+        Contender("vqrec", path, partial(service, 1), 500.0),
+        Contender(f"vqrec, {cpus} replicas", path, partial(service, cpus), 500.0),
         Contender("litserve, 1 worker", peer_litserve.PATH, peer("peer_litserve", cpus, 1), 100.0),
         Contender(f"litserve, {cpus} workers", peer_litserve.PATH, peer("peer_litserve", 1, cpus), 100.0),
         Contender("plain fastapi", peer_plain.PATH, peer("peer_plain", cpus), 100.0),
+        Contender(f"plain fastapi, {cpus} processes", peer_plain.PATH, peer("peer_plain", 1, replicas=cpus), 100.0),
     ]
 
 

@@ -29,7 +29,7 @@ class Load:
     """What is sent.
 
     Args:
-        port, path: where to, on loopback.
+        ports, path: where to, on loopback; the connections are dealt out among the ports.
         bodies: a file of JSON bodies, one a line, sent in turn.
         rate: requests a second on average; the times between them are drawn from an exponential distribution.
         seconds: how long, after ``warm_seconds`` at the same rate that do not count.
@@ -38,7 +38,7 @@ class Load:
         seed: what the times are drawn from.
     """
 
-    port: int
+    ports: tuple[int, ...]
     path: str
     bodies: str
     rate: float
@@ -76,15 +76,17 @@ class _Generator:
         self.latency = np.full(len(self._times), np.inf)
         self._lateness = np.zeros(len(self._times))
         self.failures: Counter[str] = Counter()
-        self._idle: list[_Connection] = []
+        self._idle: deque[_Connection] = deque()  # the longest idle one first: turn by turn over the ports
         self._queue: deque[int] = deque()
         self._next, self._open = 0, 0
         self._start = 0.0
 
     async def run(self) -> Report:
         loop = asyncio.get_running_loop()
-        for _ in range(self._load.connections):
-            _, connection = await loop.create_connection(lambda: _Connection(self), "127.0.0.1", self._load.port)
+        ports = self._load.ports
+        for number in range(self._load.connections):
+            port = ports[number % len(ports)]
+            _, connection = await loop.create_connection(lambda: _Connection(self), "127.0.0.1", port)
             self._idle.append(connection)
         self._start = perf_counter()
         cpu = _cpu_seconds()
@@ -124,7 +126,7 @@ class _Generator:
         while self._next < len(self._times) and self._times[self._next] <= now:
             number, self._next, self._open = self._next, self._next + 1, self._open + 1
             if self._idle:
-                self._idle.pop().send(number)
+                self._idle.popleft().send(number)
             else:
                 self._queue.append(number)
         if self._next < len(self._times):

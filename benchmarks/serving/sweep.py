@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,9 +64,9 @@ def sweep(measure: Callable[[float], Point], first: float) -> tuple[list[Point],
     return sorted(points, key=lambda point: point.rate), max(best, key=lambda point: point.rate, default=None)
 
 
-def measure(load: Load, server: psutil.Process) -> Point:
+def measure(load: Load, servers: Sequence[psutil.Process]) -> Point:
     """Send one load from a process of its own."""
-    before = _cpu_seconds(server)
+    before = _cpu_seconds(servers)
     start = monotonic()
     command = [sys.executable, "-m", "benchmarks.serving.load", json.dumps(asdict(load))]
     report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -78,7 +78,7 @@ def measure(load: Load, server: psutil.Process) -> Point:
         failures=report["failures"],
         late_milliseconds=report["late_milliseconds"],
         generator_share=report["cpu_share"],
-        server_share=(_cpu_seconds(server) - before) / wall,
+        server_share=(_cpu_seconds(servers) - before) / wall,
     )
 
 
@@ -115,6 +115,6 @@ def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     raise RuntimeError(f"{process.args!r} does not listen; the end of {log}:\n{log.read_text()[-2000:]}")
 
 
-def _cpu_seconds(server: psutil.Process) -> float:
-    times = [member.cpu_times() for member in [server, *server.children(recursive=True)]]
+def _cpu_seconds(servers: Sequence[psutil.Process]) -> float:
+    times = [member.cpu_times() for server in servers for member in [server, *server.children(recursive=True)]]
     return float(sum(time.user + time.system for time in times))
