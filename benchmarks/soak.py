@@ -22,7 +22,7 @@ from training.local_service import checked, local_process, serve_adapter
 
 SIZE = 100_000
 REQUESTS = 1_000_000
-RATE = 800.0
+RATE = 400.0
 
 _PARTS = 20
 _QUICK_REQUESTS = 5_000
@@ -41,6 +41,7 @@ def main() -> None:
     n = setting.items[0] if setting.items else SIZE
     requests, parts = (_QUICK_REQUESTS, _QUICK_PARTS) if setting.quick else (REQUESTS, _PARTS)
     catalogue = large_catalogue(setting, n)
+    setting.work.mkdir(parents=True, exist_ok=True)
     bodies = setting.work / "soak-bodies.jsonl"
     bodies.write_text("".join(json.dumps(body) + "\n" for body in _mixed(catalogue.items.names, n)))
     load = Load((setting.port,), f"{_PATH}/recommendations", str(bodies), RATE, requests / parts / RATE)
