@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bundle import Bundle, read_bundle
-from models.errors import InvalidArtifactError
-from models.manifest import BackboneManifest
+from models.codes import CodeLayout
+from models.errors import ArtifactMismatchError, InvalidArtifactError, InvalidCodesError
+from models.manifest import BackboneManifest, TableKind
 from models.quantizer import Quantizer
 from models.table import CodeTable
 from models.user_network import UserNetwork
@@ -18,6 +19,8 @@ GRAPH_FILE = "network.onnx"
 GOLDEN_FILE = "golden.safetensors"
 WEIGHTS_FILE = "network.safetensors"  # for training alone: adapting needs gradients through the network
 PROJECTION_FILE = "projection.safetensors"
+BASE_TABLE_FILE = "base-table.safetensors"
+BASE_QUANTIZER_FILE = "base-quantizer.safetensors"
 
 # The network was exported on another machine, whose kernels sum in another order.
 GOLDEN_TOLERANCE = 1e-4
@@ -67,13 +70,85 @@ class Backbone:
 
 
 def read_projection(bundle: Bundle[BackboneManifest]) -> Projection:
-    """The projection of a verified backbone; raises InvalidArtifactError if its shapes are not the manifest's."""
+    """The projection of a verified backbone with projected tables.
+
+    Raises:
+        ArtifactMismatchError: if its tables are of another kind.
+        InvalidArtifactError: if its shapes are not the manifest's.
+    """
+    _check_kind(bundle, "projected")
     tensors = bundle.read_tensors(PROJECTION_FILE)
     weight, bias = tensors.get("weight"), tensors.get("bias")
     shape = (bundle.manifest.width, bundle.manifest.text_dim)
     if weight is None or bias is None or weight.shape != shape or bias.shape != shape[:1]:
         raise InvalidArtifactError(f"the projection of {bundle.path.name} is not [{shape[0]}, {shape[1]}]")
     return Projection(weight.astype(np.float32), bias.astype(np.float32))
+
+
+def read_base_table(bundle: Bundle[BackboneManifest]) -> CodeTable:
+    """The table that a verified backbone with shared or permuted tables was trained with, as every domain had it.
+
+    Raises:
+        ArtifactMismatchError: if its tables are projected.
+        InvalidArtifactError: if its shapes are not the manifest's, or a value is not finite.
+    """
+    _check_kind(bundle, "shared", "permuted")
+    tensors = _read_float32(bundle, BASE_TABLE_FILE, {"table"})
+    try:
+        table = CodeTable(_layout(bundle), tensors["table"])
+    except InvalidCodesError as error:
+        raise InvalidArtifactError(f"the base table of {bundle.path.name} is not sound: {error}") from error
+    if table.width != bundle.manifest.width:
+        raise InvalidArtifactError(
+            f"the base table of {bundle.path.name} is {table.width} wide, its manifest says {bundle.manifest.width}"
+        )
+    return table
+
+
+def read_base_quantizer(bundle: Bundle[BackboneManifest]) -> Quantizer:
+    """The quantiser that all domains of a verified backbone with shared tables have.
+
+    Raises:
+        ArtifactMismatchError: if its tables are of another kind, under which each domain has its own quantiser.
+        InvalidArtifactError: if its shapes are not the manifest's, or a value is not finite.
+    """
+    _check_kind(bundle, "shared")
+    tensors = _read_float32(bundle, BASE_QUANTIZER_FILE, {"rotation", "centroids"})
+    try:
+        quantizer = Quantizer(_layout(bundle), tensors["rotation"], tensors["centroids"])
+    except InvalidCodesError as error:
+        raise InvalidArtifactError(f"the quantiser of {bundle.path.name} is not sound: {error}") from error
+    if quantizer.text_dim != bundle.manifest.text_dim:
+        raise InvalidArtifactError(
+            f"the quantiser of {bundle.path.name} is for text vectors of {quantizer.text_dim}, "
+            f"its manifest says {bundle.manifest.text_dim}"
+        )
+    return quantizer
+
+
+def _check_kind(bundle: Bundle[BackboneManifest], *kinds: TableKind) -> None:
+    if bundle.manifest.tables not in kinds:
+        raise ArtifactMismatchError(
+            f"the backbone {bundle.path.name} has {bundle.manifest.tables} tables, not {' or '.join(kinds)} ones"
+        )
+
+
+def _layout(bundle: Bundle[BackboneManifest]) -> CodeLayout:
+    layout = bundle.manifest.layout
+    if layout is None:
+        raise InvalidArtifactError(f"the manifest of {bundle.path.name} gives its base table no layout")
+    return CodeLayout(layout.num_codebooks, layout.codebook_size)
+
+
+def _read_float32(
+    bundle: Bundle[BackboneManifest], name: str, expected: set[str]
+) -> dict[str, npt.NDArray[np.float32]]:
+    if name not in bundle.manifest.files:
+        raise InvalidArtifactError(f"{bundle.path.name} lacks {name}")
+    tensors = bundle.read_tensors(name)
+    if tensors.keys() != expected or any(tensor.dtype != np.float32 for tensor in tensors.values()):
+        raise InvalidArtifactError(f"{name} of {bundle.path.name} must hold {', '.join(sorted(expected))} as float32")
+    return cast(dict[str, npt.NDArray[np.float32]], tensors)
 
 
 def _check_golden(bundle: Bundle[BackboneManifest], network: UserNetwork) -> None:

@@ -1,13 +1,21 @@
 """What an artifact says of itself. Dimensions are written here and nowhere else; unknown keys are refused."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, model_validator
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 DomainName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Size = Annotated[int, Field(ge=1, le=1 << 20)]
+
+TableKind = Literal["projected", "shared", "permuted"]
+"""How a backbone gives a new domain its base table.
+
+projected: a quantiser of the domain's own; a row is the projection of its centroid.
+shared: the backbone's quantiser and table, as they are.
+permuted: a quantiser of the domain's own; the backbone's table, whose rows a permutation of each codebook reorders.
+"""
 
 
 class _Strict(BaseModel):
@@ -48,8 +56,17 @@ class TransformerArchitecture(_Strict):
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
 
+class LayoutManifest(_Strict):
+    num_codebooks: int
+    codebook_size: int
+
+
 class BackboneManifest(_Manifest):
-    """``network.onnx``: vectors float32 [batch, time, width], lengths int64 [batch] ─► float32 [batch, width]."""
+    """``network.onnx``: vectors float32 [batch, time, width], lengths int64 [batch] ─► float32 [batch, width].
+
+    And what makes base tables, by ``tables``: ``projection.safetensors`` for projected ones; for the others
+    ``base-table.safetensors`` of ``layout``, and with it, for shared ones, ``base-quantizer.safetensors``.
+    """
 
     kind: Literal["backbone"] = "backbone"
     architecture: TransformerArchitecture
@@ -59,11 +76,14 @@ class BackboneManifest(_Manifest):
     temperature: float = Field(gt=0)
     text_encoder: Sha256
     text_dim: Size
+    tables: TableKind = "projected"
+    layout: LayoutManifest | None = None
 
-
-class LayoutManifest(_Strict):
-    num_codebooks: int
-    codebook_size: int
+    @model_validator(mode="after")
+    def _a_table_has_a_layout(self) -> Self:
+        if (self.layout is None) != (self.tables == "projected"):
+            raise ValueError(f"a backbone with {self.tables} tables has {'a' if self.layout is None else 'no'} layout")
+        return self
 
 
 class AdapterManifest(_Manifest):

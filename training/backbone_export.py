@@ -1,24 +1,67 @@
-"""A trained network and projection ─► the backbone artifact; and back into torch, to adapt a shop to it."""
+"""A trained network and its base tables ─► the backbone artifact; and back into torch, to adapt a shop to it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.numpy import save as save_safetensors
 
-from models.backbone import GOLDEN_FILE, GRAPH_FILE, PROJECTION_FILE, WEIGHTS_FILE, Projection
+from models.backbone import (
+    BASE_QUANTIZER_FILE,
+    BASE_TABLE_FILE,
+    GOLDEN_FILE,
+    GRAPH_FILE,
+    PROJECTION_FILE,
+    WEIGHTS_FILE,
+    Projection,
+)
 from models.bundle import Bundle, read_bundle, write_bundle
 from models.errors import InvalidArtifactError
-from models.manifest import BackboneManifest, TextEncoderManifest
+from models.manifest import BackboneManifest, LayoutManifest, TableKind, TextEncoderManifest
+from models.networks.code_embedding import TiedCodeEmbedding
 from models.networks.transformer import UserTransformer
+from models.quantizer import Quantizer
+from models.table import CodeTable
 from training.config import NetworkConfig, TrainingConfig
 from training.network_export import export_network, golden_example
+from training.next_item_model import NextItemModel
+
+
+@dataclass(frozen=True, eq=False)
+class BaseTable:
+    """The table that all shops were trained with.
+
+    Args:
+        table: its rows.
+        quantizer: that of all shops, whose codes address the rows; None where each shop had its own, so that the rows
+            have no meaning in text.
+    """
+
+    table: CodeTable
+    quantizer: Quantizer | None
+
+
+def base_of(model: NextItemModel, kind: TableKind) -> Projection | BaseTable:
+    """What the backbone of a trained model keeps to make base tables.
+
+    Raises:
+        ValueError: if the model has tables of another kind.
+    """
+    tables = model.tables
+    if kind == "projected" and isinstance(tables, TiedCodeEmbedding):
+        return tables.export_projection()
+    if kind == "shared" and len({shop.quantizer.sha256 for shop in model.shops}) == 1:
+        return BaseTable(tables.fold(0), model.shops[0].quantizer)
+    if kind == "permuted" and len(set(tables.first_rows)) == 1:
+        return BaseTable(tables.fold(0), None)
+    raise ValueError(f"the model was not trained with {kind} tables")
 
 
 def write_backbone(
     folder: Path,
     network: UserTransformer,
-    projection: Projection,
+    base: Projection | BaseTable,
     text_encoder: Bundle[TextEncoderManifest],
     config: TrainingConfig,
 ) -> Bundle[BackboneManifest]:
@@ -28,6 +71,7 @@ def write_backbone(
         ExportError: if ONNX and torch do not agree.
     """
     sizes = config.network
+    tables, layout, base_files = _describe(base)
     manifest = BackboneManifest(
         architecture=sizes.architecture,
         width=sizes.width,
@@ -35,6 +79,8 @@ def write_backbone(
         temperature=sizes.temperature,
         text_encoder=text_encoder.sha256,
         text_dim=text_encoder.manifest.text_dim,
+        tables=tables,
+        layout=layout,
         made_with=made_with(config),
     )
     weights = {name: tensor.detach().numpy() for name, tensor in sorted(network.state_dict().items())}
@@ -42,9 +88,24 @@ def write_backbone(
         GRAPH_FILE: export_network(network, sizes.width, sizes.max_history),
         GOLDEN_FILE: save_safetensors(golden_example(network, sizes.width, sizes.max_history)),
         WEIGHTS_FILE: save_safetensors(weights),
-        PROJECTION_FILE: save_safetensors({"weight": projection.weight, "bias": projection.bias}),
+        **base_files,
     }
     return write_bundle(folder, manifest, files)
+
+
+def _describe(base: Projection | BaseTable) -> tuple[TableKind, LayoutManifest | None, dict[str, bytes]]:
+    if isinstance(base, Projection):
+        return "projected", None, {PROJECTION_FILE: save_safetensors({"weight": base.weight, "bias": base.bias})}
+    table, quantizer = base.table, base.quantizer
+    layout = LayoutManifest(num_codebooks=table.layout.num_codebooks, codebook_size=table.layout.codebook_size)
+    files = {BASE_TABLE_FILE: save_safetensors({"table": np.ascontiguousarray(table.rows)})}
+    if quantizer is None:
+        return "permuted", layout, files
+    tensors = {
+        "rotation": np.ascontiguousarray(quantizer.rotation),
+        "centroids": np.ascontiguousarray(quantizer.centroids),
+    }
+    return "shared", layout, {**files, BASE_QUANTIZER_FILE: save_safetensors(tensors)}
 
 
 def read_backbone(path: Path) -> tuple[Bundle[BackboneManifest], UserTransformer, NetworkConfig]:

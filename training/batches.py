@@ -10,7 +10,23 @@ import torch
 from training.histories import Histories
 
 SEQUENCES_PER_BATCH = 256
-POSITIONS_PER_BATCH = 4096  # bounds the logits of a batch: positions x items float32
+POSITIONS_PER_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """How large a batch may become.
+
+    Args:
+        sequences: the most sequences.
+        positions: the most positions, padding included: bounds the logits, positions x items float32.
+    """
+
+    sequences: int = SEQUENCES_PER_BATCH
+    positions: int = POSITIONS_PER_BATCH
+
+
+_LIMITS = BatchLimits()
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +37,23 @@ class Batch:
         items: int64 [batch, time], item indices; 0 where padded.
         counts: bool [batch, time], False where padded.
         targets: int64 [positions], the next item of every position that counts, row by row.
+        seed: of what a loss draws at random for this batch, such as negatives.
     """
 
     items: torch.Tensor
     counts: torch.Tensor
     targets: torch.Tensor
+    seed: int = 0
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        return Batch(self.items.to(device), self.counts.to(device), self.targets.to(device), self.seed)
+
+    def part(self, number: int, parts: int) -> "Batch":
+        """Every ``parts``-th sequence from ``number`` on: a process's share of the batch. It may be empty."""
+        rows = torch.arange(len(self.items), device=self.items.device) % parts == number  # [batch]
+        row_of_target = rows[:, None].expand_as(self.counts)[self.counts]  # [positions]
+        return Batch(self.items[rows], self.counts[rows], self.targets[row_of_target], self.seed)
 
 
 def training_sequences(histories: Histories, max_history: int) -> list[npt.NDArray[np.int32]]:
@@ -42,7 +70,9 @@ def training_sequences(histories: Histories, max_history: int) -> list[npt.NDArr
     return sequences
 
 
-def epoch_batches(sequences: Sequence[npt.NDArray[np.int32]], seed: int) -> Iterator[Batch]:
+def epoch_batches(
+    sequences: Sequence[npt.NDArray[np.int32]], seed: int, limits: BatchLimits = _LIMITS
+) -> Iterator[Batch]:
     """One epoch's batches in random order.
 
     Sequences of equal length are shuffled, then cut in order of length, so that a batch holds little padding.
@@ -50,28 +80,32 @@ def epoch_batches(sequences: Sequence[npt.NDArray[np.int32]], seed: int) -> Iter
     rng = np.random.default_rng(seed)
     lengths = np.array([len(sequence) for sequence in sequences])
     order = np.lexsort((rng.random(len(sequences)), lengths))
-    groups = _cut(order, lengths)
-    for group in rng.permutation(len(groups)):
-        yield _pad([sequences[index] for index in groups[group]])
+    groups = _cut(order, lengths, limits)
+    places = rng.permutation(len(groups))
+    seeds = rng.integers(1 << 31, size=len(groups))
+    for group, batch_seed in zip(places, seeds, strict=True):
+        yield _pad([sequences[index] for index in groups[group]], int(batch_seed))
 
 
-def number_of_batches(sequences: Sequence[npt.NDArray[np.int32]]) -> int:
+def number_of_batches(sequences: Sequence[npt.NDArray[np.int32]], limits: BatchLimits = _LIMITS) -> int:
     """How many batches :func:`epoch_batches` makes of these sequences."""
     lengths = np.array([len(sequence) for sequence in sequences])
-    return len(_cut(np.argsort(lengths, kind="stable"), lengths))
+    return len(_cut(np.argsort(lengths, kind="stable"), lengths, limits))
 
 
-def _cut(order: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+def _cut(
+    order: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], limits: BatchLimits
+) -> list[npt.NDArray[np.int64]]:
     groups, start = [], 0
     while start < len(order):
-        longest_first = int(lengths[order[min(start + SEQUENCES_PER_BATCH, len(order)) - 1]]) - 1
-        size = max(1, min(SEQUENCES_PER_BATCH, POSITIONS_PER_BATCH // max(1, longest_first)))
+        longest_first = int(lengths[order[min(start + limits.sequences, len(order)) - 1]]) - 1
+        size = max(1, min(limits.sequences, limits.positions // max(1, longest_first)))
         groups.append(order[start : start + size])
         start += size
     return groups
 
 
-def _pad(sequences: list[npt.NDArray[np.int32]]) -> Batch:
+def _pad(sequences: list[npt.NDArray[np.int32]], seed: int) -> Batch:
     time = max(len(sequence) for sequence in sequences) - 1
     items = np.zeros((len(sequences), time), dtype=np.int64)
     counts = np.zeros((len(sequences), time), dtype=bool)
@@ -79,4 +113,4 @@ def _pad(sequences: list[npt.NDArray[np.int32]]) -> Batch:
         items[row, : len(sequence) - 1] = sequence[:-1]
         counts[row, : len(sequence) - 1] = True
     targets = np.concatenate([sequence[1:] for sequence in sequences]).astype(np.int64)
-    return Batch(torch.from_numpy(items), torch.from_numpy(counts), torch.from_numpy(targets))
+    return Batch(torch.from_numpy(items), torch.from_numpy(counts), torch.from_numpy(targets), seed)

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.codes import CodeLayout
-from models.manifest import TransformerArchitecture
+from models.manifest import TableKind, TransformerArchitecture
+from training.batches import BatchLimits
 from training.loop import FitConfig
 from training.shop import NewQuantizer
 from training.text_encoder_export import DEFAULT_TEXT_ENCODER
@@ -30,6 +31,10 @@ class TrainingConfig:
         text_encoder: a name on the hub or a folder; not used where the backbone brings its own.
         network: not used where the backbone is given.
         fit: how long and how fast, and the seed of everything.
+        tables: which kind of base table a backbone gets; not used where the backbone is given.
+        redrawn_share: ρ, the share of a true code's indices that a semi-synthetic negative draws anew, 0 to 1; 0 makes
+            no such negatives. Of `pretrain` alone.
+        batch_limits: of `pretrain` alone.
     """
 
     layout: CodeLayout = field(default_factory=CodeLayout)
@@ -37,6 +42,9 @@ class TrainingConfig:
     text_encoder: str = DEFAULT_TEXT_ENCODER
     network: NetworkConfig = field(default_factory=NetworkConfig)
     fit: FitConfig = field(default_factory=FitConfig)
+    tables: TableKind = "projected"
+    redrawn_share: float = 0.75
+    batch_limits: BatchLimits = field(default_factory=BatchLimits)
 
     @property
     def new_quantizer(self) -> NewQuantizer:

@@ -8,6 +8,9 @@ from torch import nn
 
 from training.batches import Batch
 from training.checkpoint import CheckpointFolder, TrainingState, load_optimizer_tensors, optimizer_tensors
+from training.device import mixed_precision
+from training.distributed import ALONE, Processes
+from training.journal import Journal
 from training.progress import progress_bar, say
 
 
@@ -38,8 +41,8 @@ class Task:
         model: its parameters that require a gradient are trained.
         batches: an epoch's batches for a seed.
         batches_per_epoch: how many those are.
-        loss: of one batch, a scalar.
-        validate: the score to maximise, NDCG@10.
+        loss: of one batch, a scalar; in several processes, each one's share of it, so that the shares sum up to it.
+        validate: the score to maximise, NDCG@10. In several processes the first one alone is asked.
     """
 
     label: str
@@ -59,55 +62,91 @@ class FitResult:
     best_score: float
 
 
-def fit(task: Task, config: FitConfig, checkpoints: CheckpointFolder) -> FitResult:
-    """Train until validation stops improving, and leave the best weights in the model.
+def fit(
+    task: Task,
+    config: FitConfig,
+    checkpoints: CheckpointFolder,
+    processes: Processes = ALONE,
+    journal: Journal | None = None,
+) -> FitResult:
+    """Train until validation stops improving, and leave the best weights in the model, on the CPU.
 
     Interrupted, it resumes from the last whole epoch when it is called again with the same checkpoint folder.
+
+    Args:
+        task: what is trained.
+        config: how long and how fast.
+        checkpoints: of this run; the first process writes it.
+        processes: those that train together.
+        journal: gets ``loss`` after every batch and ``valid/ndcg@10`` after every epoch.
     """
+    task.model.to(processes.device)
     trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
-    state = _resume(task, optimizer, checkpoints)
-    total = config.max_epochs * task.batches_per_epoch
+    # One pass over the weights instead of a dozen: with large tables the step costs a tenth.
+    optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    run = _Run(task, optimizer, processes, journal or Journal())
+    state = run.resume(checkpoints)
+    total = config.max_epochs * task.batches_per_epoch if processes.is_first else 0  # the others show no bar
     with progress_bar(total, task.label, unit="batch", initial=state.epoch * task.batches_per_epoch) as bar:
         while state.epoch < config.max_epochs and state.epoch - state.best_epoch < config.patience:
-            loss = _train_epoch(task, optimizer, _epoch_seed(config.seed, state.epoch), bar.update)
-            score = _score(task)
+            loss = run.train_epoch(_epoch_seed(config.seed, state.epoch), bar.update)
+            score = run.score()
             _advance(state, task, optimizer, score)
-            checkpoints.save(state)
-            say(f"{task.label}: epoch {state.epoch}, loss {loss:.4f}, validation NDCG@10 {score:.4f}")
+            if processes.is_first:
+                checkpoints.save(state)
+                say(f"{task.label}: epoch {state.epoch}, loss {loss:.4f}, validation NDCG@10 {score:.4f}")
     task.model.load_state_dict(state.best)
+    task.model.to("cpu")
     return FitResult(state.epoch, state.best_epoch, state.best_score)
 
 
-def _resume(task: Task, optimizer: torch.optim.Optimizer, checkpoints: CheckpointFolder) -> TrainingState:
-    state = checkpoints.load()
-    if state is None:
-        # Weights that no epoch improves on are kept: a base table may already be the best there is.
-        return TrainingState(best_score=_score(task), best=_copy(task.model))
-    task.model.load_state_dict(state.model)
-    load_optimizer_tensors(optimizer, state.optimizer)
-    say(f"{task.label}: resumed after epoch {state.epoch}")
-    return state
+@dataclass(frozen=True, eq=False)
+class _Run:
+    task: Task
+    optimizer: torch.optim.Optimizer
+    processes: Processes
+    journal: Journal
 
+    def resume(self, checkpoints: CheckpointFolder) -> TrainingState:
+        state = checkpoints.load()
+        if state is None:
+            # Weights that no epoch improves on are kept: a base table may already be the best there is.
+            return TrainingState(best_score=self.score(), best=_copy(self.task.model))
+        self.task.model.load_state_dict(state.model)
+        load_optimizer_tensors(self.optimizer, state.optimizer)
+        self.journal.step = state.epoch * self.task.batches_per_epoch
+        if self.processes.is_first:
+            say(f"{self.task.label}: resumed after epoch {state.epoch}")
+        return state
 
-def _train_epoch(task: Task, optimizer: torch.optim.Optimizer, seed: int, on_batch: Callable[[int], object]) -> float:
-    torch.manual_seed(seed)
-    task.model.train()
-    total, batches = 0.0, 0
-    for batch in task.batches(seed):
-        optimizer.zero_grad()
-        loss = task.loss(batch)
+    def train_epoch(self, seed: int, on_batch: Callable[[int], object]) -> float:
+        """The mean loss of an epoch."""
+        torch.manual_seed(seed + self.processes.rank)  # the dropout of each process is its own
+        self.task.model.train()
+        losses = [self._train_batch(batch, on_batch) for batch in self.task.batches(seed)]
+        return sum(losses) / max(1, len(losses))
+
+    def _train_batch(self, batch: Batch, on_batch: Callable[[int], object]) -> float:
+        self.optimizer.zero_grad()
+        with mixed_precision(self.processes.device):
+            loss = self.task.loss(batch.to(self.processes.device))
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-        optimizer.step()
-        total, batches = total + loss.item(), batches + 1
+        self.processes.sum_gradients(
+            parameter for group in self.optimizer.param_groups for parameter in group["params"]
+        )
+        self.optimizer.step()
+        whole = self.processes.sum(loss)
+        self.journal.step += 1
+        self.journal.note("loss", whole)
         on_batch(1)
-    return total / max(1, batches)
+        return whole
 
-
-def _score(task: Task) -> float:
-    task.model.eval()
-    with torch.no_grad():
-        return task.validate()
+    def score(self) -> float:
+        self.task.model.eval()
+        with torch.no_grad():
+            score = self.processes.number_from_first(self.task.validate)
+        self.journal.note("valid/ndcg@10", score)
+        return score
 
 
 def _advance(state: TrainingState, task: Task, optimizer: torch.optim.Optimizer, score: float) -> None:

@@ -7,12 +7,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from models.networks.code_embedding import TiedCodeEmbedding
+from models.networks.code_embedding import CodeEmbedding, TiedCodeEmbedding
 from models.networks.transformer import UserTransformer
 from training.batches import Batch
 from training.config import TrainingConfig
 from training.histories import Targets
 from training.metrics import Ranker, ranking_metrics
+from training.negatives import not_among, redraw_indices
 from training.shop import Shop
 
 _USERS_PER_BLOCK = 512
@@ -25,17 +26,18 @@ class NextItemModel(nn.Module):
 
     Args:
         network: item vectors ─► user vectors.
-        tables: codes ─► item vectors, one table a shop.
+        tables: codes ─► item vectors, a domain a shop.
         shops: in the order of the tables.
         temperature: what cosines are divided by to make logits.
     """
 
     rows: torch.Tensor
+    first_of_code: torch.Tensor
     trained_items: torch.Tensor
     place_of_item: torch.Tensor
 
     def __init__(
-        self, network: UserTransformer, tables: TiedCodeEmbedding, shops: Sequence[Shop], temperature: float
+        self, network: UserTransformer, tables: CodeEmbedding, shops: Sequence[Shop], temperature: float
     ) -> None:
         super().__init__()
         self.network = network
@@ -49,7 +51,10 @@ class NextItemModel(nn.Module):
         )
         place = np.full(len(rows), -1, dtype=np.int64)
         place[trained] = np.arange(len(trained))
+        _, first, code = np.unique(rows.numpy(), axis=0, return_index=True, return_inverse=True)
+        first_of_code = torch.from_numpy(first[code.reshape(-1)].astype(np.int64))
         self.register_buffer("rows", rows, persistent=False)  # [items, D]
+        self.register_buffer("first_of_code", first_of_code, persistent=False)  # [items], the first with the same code
         self.register_buffer("trained_items", torch.from_numpy(trained), persistent=False)
         self.register_buffer("place_of_item", torch.from_numpy(place), persistent=False)  # [items]
 
@@ -60,26 +65,53 @@ class NextItemModel(nn.Module):
             vectors: item vectors [batch, time, width].
             counts: bool [batch, time].
         """
-        return nn.functional.normalize(self.network(vectors)[counts], dim=-1)
+        return nn.functional.normalize(self.network(vectors)[counts].float(), dim=-1)
 
     def full_softmax(self, batch: Batch) -> torch.Tensor:
         """Cross-entropy over every item that occurs in training; a scalar."""
         vectors = self.tables(self.rows)  # [items, width]
-        users = self.users(vectors[batch.items], batch.counts)
-        candidates = nn.functional.normalize(vectors[self.trained_items], dim=-1)
-        logits = users @ candidates.T / self.temperature  # [positions, trained items]
-        return nn.functional.cross_entropy(logits, self.place_of_item[batch.targets])
+        users = self.users(nn.functional.embedding(batch.items, vectors), batch.counts)
+        candidates = nn.functional.embedding(self.trained_items, vectors)
+        return nn.functional.cross_entropy(self._logits(users, candidates), self.place_of_item[batch.targets])
 
-    def in_batch_contrastive(self, batch: Batch) -> torch.Tensor:
-        """Cross-entropy over the targets of the batch, which come from all shops; a scalar.
+    def in_batch_contrastive(
+        self, batch: Batch, whole: Batch | None = None, redrawn_share: float = 0.0
+    ) -> torch.Tensor:
+        """Cross-entropy over the targets of a batch, which come from all shops, and codes made from them; a scalar.
 
         Targets with the same code are one candidate, so that no positive is its own negative (VQ-Rec, section 3.3).
+
+        Args:
+            batch: the positions to predict at.
+            whole: the batch that ``batch`` is a part of, whose targets are the candidates; by default ``batch``. The
+                losses of all parts sum up to the loss of the whole.
+            redrawn_share: where above 0, the target codes with this share of their indices redrawn are negatives, too.
         """
-        inputs, input_place = torch.unique(batch.items, return_inverse=True)
-        users = self.users(self.tables(self.rows[inputs])[input_place], batch.counts)
-        codes, positive = torch.unique(self.rows[batch.targets], dim=0, return_inverse=True)
-        candidates = nn.functional.normalize(self.tables(codes), dim=-1)
-        return nn.functional.cross_entropy(users @ candidates.T / self.temperature, positive)
+        whole = batch if whole is None else whole
+        targets = torch.unique(self.first_of_code[whole.targets])
+        inputs = self.first_of_code[batch.items]  # [batch, time]
+        items, place = torch.unique(torch.cat((targets, inputs.flatten())), return_inverse=True)
+        codes = self.rows[items]
+        if redrawn_share:
+            codes = torch.cat((codes, self._synthetic(targets, redrawn_share, whole.seed)))
+        vectors = self.tables(codes)  # [items of the batch and synthetic codes, width], in one look-up
+        users = self.users(nn.functional.embedding(place[len(targets) :].view(inputs.shape), vectors), batch.counts)
+        candidates = torch.cat((nn.functional.embedding(place[: len(targets)], vectors), vectors[len(items) :]))
+        positive = torch.searchsorted(targets, self.first_of_code[batch.targets])
+        logits = self._logits(users, candidates)  # [positions, targets and synthetic codes]
+        return nn.functional.cross_entropy(logits, positive, reduction="sum") / len(whole.targets)
+
+    def _synthetic(self, targets: torch.Tensor, share: float, seed: int) -> torch.Tensor:
+        """A code for each target, as table rows [at most targets, D], without those that are a target's own."""
+        generator = torch.Generator().manual_seed(seed)
+        true = self.rows[targets]
+        redrawn = redraw_indices(true, self.tables.book_starts, self.tables.book_sizes, share, generator)
+        return redrawn[not_among(redrawn, true)]
+
+    def _logits(self, users: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+        """Cosines by the temperature [positions, candidates], float32 throughout: bfloat16 is too coarse for them."""
+        with torch.autocast(users.device.type, enabled=False):
+            return users @ nn.functional.normalize(candidates.float(), dim=-1).T / self.temperature
 
     def evaluate(self, domain: int, targets: Targets) -> dict[str, float]:
         """Ranking metrics of one shop over its whole catalogue."""
@@ -96,14 +128,19 @@ class NextItemModel(nn.Module):
             items[row, : len(history)] = torch.from_numpy(history)
             last[row, len(history) - 1] = True
         with torch.no_grad():
-            users = self.users(vectors[items], last)  # [block, width]
-        return np.asarray(users.numpy())
+            users = self.users(vectors[items].to(self.rows.device), last.to(self.rows.device))  # [block, width]
+        return np.asarray(users.cpu().numpy())
 
 
 def new_model(shops: Sequence[Shop], config: TrainingConfig) -> NextItemModel:
-    """A fresh network and fresh tables for these shops; the seed decides their weights."""
+    """A fresh network and fresh tables of the wanted kind for these shops; the seed decides their weights."""
     torch.manual_seed(config.fit.seed)
     sizes = config.network
     network = UserTransformer(sizes.architecture, sizes.width, sizes.max_history)
-    tables = TiedCodeEmbedding([shop.quantizer for shop in shops], sizes.width)
-    return NextItemModel(network, tables, shops, sizes.temperature)
+    return NextItemModel(network, _new_tables(shops, config), shops, sizes.temperature)
+
+
+def _new_tables(shops: Sequence[Shop], config: TrainingConfig) -> CodeEmbedding:
+    if config.tables == "permuted":
+        return CodeEmbedding.common(shops[0].quantizer.layout, len(shops), config.network.width)
+    return TiedCodeEmbedding([shop.quantizer for shop in shops], config.network.width)  # shops share one when shared

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.codes import CodeLayout, Codes
+from models.cpu import available_cpus
 from models.quantizer import Quantizer
 
 # FAISS's default is 50, most of a minute for a few thousand items.
@@ -49,6 +50,7 @@ def train_quantizer(text_vectors: npt.NDArray[np.float16], layout: CodeLayout, s
     """
     if len(text_vectors) < layout.codebook_size:
         raise ValueError(f"{len(text_vectors)} items cannot fill {layout.codebook_size} centroids: choose fewer")
+    faiss.omp_set_num_threads(available_cpus())  # a setting of the calling thread alone, whatever it was before
     text_dim = text_vectors.shape[1]
     padded_dim = -(-text_dim // layout.num_codebooks) * layout.num_codebooks
     vectors = np.zeros((len(text_vectors), padded_dim), dtype=np.float32)

@@ -1,12 +1,14 @@
 """A shop made ready for training: its texts encoded, its quantiser trained, its items coded, its histories split."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from models.codes import CodeLayout, Codes
+from models.manifest import TableKind
 from models.quantizer import Quantizer
 from models.store import ArtifactStore
 from models.text_encoder import TextEncoder
@@ -16,6 +18,9 @@ from training.histories import Split, split_leave_one_out
 from training.progress import say
 from training.quantize import report_codes, train_quantizer
 from training.text_vectors import encode_texts
+
+# Twice what FAISS asks for to train 256 centroids; with more the rotation takes minutes.
+_SHARED_SAMPLE = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +69,32 @@ class NewQuantizer:
     seed: int
 
 
+@dataclass(frozen=True, eq=False)
+class UncodedShop:
+    """A shop before its items have codes.
+
+    Args:
+        dataset: items and histories.
+        split: leave-one-out.
+        text_vectors: float16 [items, text_dim].
+    """
+
+    dataset: Dataset
+    split: Split
+    text_vectors: npt.NDArray[np.float16]
+
+    @property
+    def trained_vectors(self) -> npt.NDArray[np.float16]:
+        """The text vectors of the items that occur in training, which a quantiser may learn from."""
+        return self.text_vectors[np.unique(self.split.train.items)]
+
+    def coded(self, quantizer: Quantizer) -> Shop:
+        """The shop with every item coded."""
+        codes = quantizer.encode(self.text_vectors)
+        say(f"item codes: {report_codes(codes, quantizer.layout)}")
+        return Shop(self.dataset, self.split, quantizer, codes)
+
+
 def open_shop(
     dataset: Dataset,
     encoder: TextEncoder,
@@ -73,27 +104,65 @@ def open_shop(
     """Encode the texts, train the quantiser, code the items and report what the codes tell apart.
 
     Args:
+        dataset: items and histories.
+        encoder: of the texts.
+        store: keeps text vectors for another run.
         quantizer: one that is there already, whose codes stay valid, or how a new one is trained.
 
     Raises:
         DataError: if no user has a history to train on and to validate with.
     """
+    shop = read_shop(dataset, encoder, store)
+    if isinstance(quantizer, NewQuantizer):
+        quantizer = train_quantizers([shop], quantizer, "projected")[0]
+    return shop.coded(quantizer)
+
+
+def read_shop(dataset: Dataset, encoder: TextEncoder, store: ArtifactStore) -> UncodedShop:
+    """Split the histories and encode the texts; arguments and errors as for :func:`open_shop`."""
     split = split_leave_one_out(dataset.histories)
     if len(split.valid) == 0 or not (split.train.lengths > 1).any():
         raise DataError("no user has the four interactions that training and validation need")
-    vectors = encode_texts(dataset.texts, encoder, store.cache)
-    if isinstance(quantizer, NewQuantizer):
-        quantizer = _train(vectors[np.unique(split.train.items)], quantizer)
-    codes = quantizer.encode(vectors)
-    say(f"item codes: {report_codes(codes, quantizer.layout)}")
-    return Shop(dataset, split, quantizer, codes)
+    return UncodedShop(dataset, split, encode_texts(dataset.texts, encoder, store.cache))
+
+
+def train_quantizers(shops: Sequence[UncodedShop], wanted: NewQuantizer, tables: TableKind) -> list[Quantizer]:
+    """A quantiser for each shop, as this kind of table asks for.
+
+    Projected: each its own. Permuted: each its own, all of the layout that the smallest shop can fill, since they
+    address one table. Shared: the same one for all, from a sample in which no shop has more items than it must.
+    """
+    vectors = [shop.trained_vectors for shop in shops]
+    if tables == "shared":
+        return [_train(_balanced_sample(vectors, wanted.seed), wanted)] * len(shops)
+    if tables == "permuted":
+        smallest = min(len(of_shop) for of_shop in vectors)
+        layout = _fitting(smallest, wanted.layout)
+        wanted = replace(wanted, layout=layout)
+    return [_train(of_shop, wanted) for of_shop in vectors]
 
 
 def _train(vectors: npt.NDArray[np.float16], wanted: NewQuantizer) -> Quantizer:
-    fitting = CodeLayout.fitting(len(vectors), wanted.layout)
-    if fitting != wanted.layout:
+    return train_quantizer(vectors, _fitting(len(vectors), wanted.layout), wanted.seed)
+
+
+def _fitting(num_items: int, wanted: CodeLayout) -> CodeLayout:
+    fitting = CodeLayout.fitting(num_items, wanted)
+    if fitting != wanted:
         say(
-            f"{len(vectors)} items cannot fill {wanted.layout.codebook_size} centroids a codebook: "
+            f"{num_items} items cannot fill {wanted.codebook_size} centroids a codebook: "
             f"using {fitting.num_codebooks} x {fitting.codebook_size}"
         )
-    return train_quantizer(vectors, fitting, wanted.seed)
+    return fitting
+
+
+def _balanced_sample(vectors: Sequence[npt.NDArray[np.float16]], seed: int) -> npt.NDArray[np.float16]:
+    """At most ``_SHARED_SAMPLE`` text vectors drawn by the seed, equally many of each shop as far as it has them."""
+    rng = np.random.default_rng(seed)
+    sample, left = [], _SHARED_SAMPLE
+    by_size = sorted(vectors, key=len)
+    for number, of_shop in enumerate(by_size):
+        share = min(len(of_shop), left // (len(by_size) - number))
+        sample.append(of_shop[np.sort(rng.permutation(len(of_shop))[:share])])
+        left -= share
+    return np.concatenate(sample)

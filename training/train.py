@@ -8,7 +8,7 @@ from models.manifest import AdapterManifest, BackboneManifest
 from models.store import ArtifactStore
 from models.text_encoder import TextEncoder
 from training.adapter_export import export_adapter
-from training.backbone_export import write_backbone
+from training.backbone_export import base_of, write_backbone
 from training.batches import epoch_batches, number_of_batches, training_sequences
 from training.checkpoint import CheckpointFolder
 from training.config import TrainingConfig
@@ -53,8 +53,8 @@ def train(dataset: Dataset, domain: str, store: ArtifactStore, config: TrainingC
     result = fit(task, config.fit, checkpoints)
     say(f"training {domain}: best after epoch {result.best_epoch}, validation NDCG@10 {result.best_score:.4f}")
     model.eval()
-    projection = model.tables.export_projection()
-    backbone = write_backbone(store.backbones, model.network, projection, encoder.bundle, config)
+    base = base_of(model, "projected")
+    backbone = write_backbone(store.backbones, model.network, base, encoder.bundle, config)
     adapter = export_adapter(store, domain, model, backbone, config)
     checkpoints.clear()
     return TrainedShop(backbone, adapter)

@@ -1,51 +1,73 @@
-"""The code-embedding tables in training: a free row plus a projection of the row's own centroid.
+"""The code-embedding tables in training: free rows, or free rows tied to the centroids that they stand for.
 
-Row (d, c) = free(d, c) + projection(centroid(d, c) rotated back into text space). A row that no training item used
-starts where its text is, and one projection makes a table for any quantiser over the same text encoder. The sum is
-folded into one table on export, so that serving stays codes and table.
+Serving knows neither kind: what was trained is folded into one table on export, and stays codes and table.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from models.backbone import Projection
-from models.codes import Codes
+from models.codes import CodeLayout, Codes
 from models.quantizer import Quantizer
 from models.table import CodeTable
 
+_FREE_STD = 0.02
 _PROJECTION_STD = 0.05
 
 
-class TiedCodeEmbedding(nn.Module):
-    """The tables of one or several domains, one after another, and the projection that they share.
+class CodeEmbedding(nn.Module):
+    """The tables of one or several domains, one after another, all rows free; they start at zero.
 
     Args:
-        quantizers: one a domain, over the same text encoder and with equally many codebooks.
+        layouts: one a table.
         width: of an item vector.
+        table_of_domain: which table each domain reads; by default each its own.
+
+    Raises:
+        ValueError: if the tables have unequally many codebooks.
     """
 
-    centroids: torch.Tensor
+    book_starts: torch.Tensor
+    book_sizes: torch.Tensor
 
-    def __init__(self, quantizers: Sequence[Quantizer], width: int) -> None:
+    def __init__(self, layouts: Sequence[CodeLayout], width: int, table_of_domain: Sequence[int] | None = None) -> None:
         super().__init__()
-        self.layouts = [quantizer.layout for quantizer in quantizers]
-        if len({(layout.num_codebooks, q.text_dim) for layout, q in zip(self.layouts, quantizers, strict=True)}) != 1:
-            raise ValueError("domains trained together need equally many codebooks and the same text encoder")
-        self.first_rows = np.cumsum([0] + [layout.num_rows for layout in self.layouts])
-        centroids = np.concatenate([quantizer.centroids_in_text_space() for quantizer in quantizers])
-        self.register_buffer("centroids", torch.from_numpy(centroids), persistent=False)  # [rows, text_dim]
-        self.projection = nn.Linear(centroids.shape[1], width)
-        nn.init.normal_(self.projection.weight, std=_PROJECTION_STD)
-        nn.init.zeros_(self.projection.bias)
-        self.free = nn.Parameter(torch.zeros(len(centroids), width))
+        if len({layout.num_codebooks for layout in layouts}) != 1:
+            raise ValueError("domains trained together need equally many codebooks")
+        tables = range(len(layouts)) if table_of_domain is None else table_of_domain
+        starts = np.cumsum([0] + [layout.num_rows for layout in layouts])
+        self.layouts = [layouts[table] for table in tables]  # of each domain
+        self.first_rows = [int(starts[table]) for table in tables]
+        sizes = np.repeat(
+            [layout.codebook_size for layout in layouts], [layout.num_rows for layout in layouts]
+        )  # [rows]
+        of_tables = [_book_starts(layout) + start for layout, start in zip(layouts, starts, strict=False)]
+        self.register_buffer("book_sizes", torch.from_numpy(sizes.astype(np.int64)), persistent=False)
+        self.register_buffer("book_starts", torch.from_numpy(np.concatenate(of_tables)), persistent=False)
+        self.free = nn.Parameter(torch.zeros(int(starts[-1]), width))
+
+    @classmethod
+    def common(cls, layout: CodeLayout, domains: int, width: int) -> "CodeEmbedding":
+        """One random table that all domains read by their own codes (VQ-Rec, arXiv 2210.12316, section 3.3)."""
+        tables = cls([layout], width, [0] * domains)
+        nn.init.normal_(tables.free, std=_FREE_STD)
+        return tables
+
+    @classmethod
+    def of_table(cls, table: CodeTable) -> "CodeEmbedding":
+        """One domain, whose rows start as they are in ``table``."""
+        tables = cls([table.layout], table.width)
+        with torch.no_grad():
+            tables.free.copy_(torch.from_numpy(table.rows))
+        return tables
 
     def table(self) -> torch.Tensor:
         """All rows [rows, width]."""
-        tied: torch.Tensor = self.projection(self.centroids)
-        return self.free + tied
+        return self.free
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Item vectors [n, width] of codes given as table rows int64 [n, D]."""
@@ -57,13 +79,59 @@ class TiedCodeEmbedding(nn.Module):
 
     def fold(self, domain: int) -> CodeTable:
         """A domain's table as it is exported."""
+        layout, first = self.layouts[domain], self.first_rows[domain]
         with torch.no_grad():
-            rows = self.table()[self.first_rows[domain] : self.first_rows[domain + 1]]
-        return CodeTable(self.layouts[domain], rows.numpy().copy())
+            rows = self.table()[first : first + layout.num_rows].detach()
+        return CodeTable(layout, rows.cpu().numpy().copy())
+
+
+class TiedCodeEmbedding(CodeEmbedding):
+    """A free row plus a projection of the row's own centroid, one projection for all tables.
+
+    Row (d, c) = free(d, c) + projection(centroid(d, c) rotated back into text space). A row that no training item used
+    starts where its text is, and one projection makes a table for any quantiser over the same text encoder.
+
+    Args:
+        quantizers: one a domain, over the same text encoder and with equally many codebooks. Domains with the same
+            quantiser read the same table.
+        width: of an item vector.
+
+    Raises:
+        ValueError: if the quantisers do not go together.
+    """
+
+    centroids: torch.Tensor
+
+    def __init__(self, quantizers: Sequence[Quantizer], width: int) -> None:
+        distinct = list({quantizer.sha256: quantizer for quantizer in quantizers}.values())
+        if len({(quantizer.layout.num_codebooks, quantizer.text_dim) for quantizer in distinct}) != 1:
+            raise ValueError("domains trained together need equally many codebooks and the same text encoder")
+        place = {quantizer.sha256: number for number, quantizer in enumerate(distinct)}
+        tables = [place[quantizer.sha256] for quantizer in quantizers]
+        super().__init__([quantizer.layout for quantizer in distinct], width, tables)
+        centroids = np.concatenate([quantizer.centroids_in_text_space() for quantizer in distinct])
+        self.register_buffer("centroids", torch.from_numpy(centroids), persistent=False)  # [rows, text_dim]
+        self.projection = nn.Linear(centroids.shape[1], width)
+        nn.init.normal_(self.projection.weight, std=_PROJECTION_STD)
+        nn.init.zeros_(self.projection.bias)
+
+    def table(self) -> torch.Tensor:
+        """All rows [rows, width]."""
+        tied: torch.Tensor = self.projection(self.centroids)
+        return self.free + tied
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Item vectors [n, width] of codes given as table rows int64 [n, D]."""
+        if len(rows) >= len(self.free):
+            return super().forward(rows)
+        # The mean of projections is the projection of the mean: one product an item, where a table has more rows.
+        texts = nn.functional.embedding_bag(rows, self.centroids, mode="mean")  # [n, text_dim]
+        tied: torch.Tensor = self.projection(texts)
+        return nn.functional.embedding_bag(rows, self.free, mode="mean") + tied
 
     def export_projection(self) -> Projection:
         """The projection as it is exported."""
-        weight, bias = self.projection.weight.detach(), self.projection.bias.detach()
+        weight, bias = self.projection.weight.detach().cpu(), self.projection.bias.detach().cpu()
         return Projection(weight.numpy().copy(), bias.numpy().copy())
 
     def freeze_projection(self, projection: Projection) -> None:
@@ -72,3 +140,8 @@ class TiedCodeEmbedding(nn.Module):
             self.projection.weight.copy_(torch.from_numpy(projection.weight))
             self.projection.bias.copy_(torch.from_numpy(projection.bias))
         self.projection.requires_grad_(False)
+
+
+def _book_starts(layout: CodeLayout) -> npt.NDArray[np.int64]:
+    """The first row of the codebook that each row of a table belongs to: int64 [rows]."""
+    return np.repeat(np.arange(layout.num_codebooks, dtype=np.int64) * layout.codebook_size, layout.codebook_size)

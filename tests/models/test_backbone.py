@@ -1,5 +1,7 @@
 """A backbone as it is read, and the proof that its network computes what it did."""
 
+import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,11 +11,23 @@ import pytest
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from models.backbone import GOLDEN_FILE, GRAPH_FILE, PROJECTION_FILE, Backbone, Projection
-from models.bundle import write_bundle
-from models.errors import InvalidArtifactError
+from models.backbone import (
+    BASE_QUANTIZER_FILE,
+    BASE_TABLE_FILE,
+    GOLDEN_FILE,
+    GRAPH_FILE,
+    PROJECTION_FILE,
+    Backbone,
+    Projection,
+    read_base_quantizer,
+    read_base_table,
+    read_projection,
+)
+from models.bundle import Bundle, read_bundle, write_bundle
+from models.errors import ArtifactMismatchError, InvalidArtifactError
+from models.manifest import BackboneManifest, LayoutManifest
 from models.text_encoder import GRAPH_FILE as TEXT_GRAPH_FILE
-from tests.tiny_models import TEXT_DIM, WIDTH, TinyStore, tiny_quantizer, write_tiny_backbone
+from tests.tiny_models import LAYOUT, TEXT_DIM, WIDTH, TinyStore, tiny_quantizer, write_tiny_backbone
 
 
 def rewritten(tiny: TinyStore, folder: Path, files: Mapping[str, bytes], **update: object) -> Path:
@@ -98,3 +112,95 @@ def test_the_base_table_makes_an_item_the_projection_of_its_reconstructed_text()
     codes = quantizer.encode(rng.standard_normal((20, TEXT_DIM)).astype(np.float16))
     parts = np.concatenate([quantizer.centroids[book, codes[:, book]] for book in range(codes.shape[1])], axis=1)
     np.testing.assert_allclose(table.raw(codes), parts @ quantizer.rotation.T @ weight.T + bias, atol=1e-4)
+
+
+Tensors = dict[str, npt.NDArray[np.generic]]
+
+TABLE: Tensors = {"table": np.random.default_rng(0).standard_normal((LAYOUT.num_rows, WIDTH)).astype(np.float32)}
+QUANTIZER: Tensors = {"rotation": tiny_quantizer(0).rotation, "centroids": tiny_quantizer(0).centroids}
+
+
+def with_base(
+    tiny: TinyStore, folder: Path, kind: str, table: Tensors = TABLE, quantizer: Tensors = QUANTIZER, **update: object
+) -> Bundle[BackboneManifest]:
+    """The tiny backbone with one base table for all shops, and the quantiser of all of them."""
+    layout = LayoutManifest(num_codebooks=LAYOUT.num_codebooks, codebook_size=LAYOUT.codebook_size)
+    files = {BASE_TABLE_FILE: save_safetensors(table), BASE_QUANTIZER_FILE: save_safetensors(quantizer)}
+    path = rewritten(tiny, folder, files, **{"tables": kind, "layout": layout, **update})
+    return read_bundle(path, BackboneManifest)
+
+
+@pytest.mark.parametrize("kind", ["shared", "permuted"])
+def test_a_base_table_is_read_as_it_was_written(tiny: TinyStore, tmp_path: Path, kind: str) -> None:
+    bundle = with_base(tiny, tmp_path, kind)
+    table = read_base_table(bundle)
+    assert table.layout == LAYOUT
+    assert table.rows.tobytes() == TABLE["table"].tobytes()
+    Backbone.load(bundle.path, threads=1)  # the service does not mind what new domains start from
+    if kind == "shared":
+        assert read_base_quantizer(bundle).sha256 == tiny_quantizer(0).sha256
+
+
+def test_what_a_kind_of_table_does_not_have_is_not_read(tiny: TinyStore, tmp_path: Path) -> None:
+    permuted, shared = with_base(tiny, tmp_path, "permuted"), with_base(tiny, tmp_path, "shared")
+    for read, bundle in (
+        (read_base_table, tiny.backbone),
+        (read_base_quantizer, tiny.backbone),
+        (read_base_quantizer, permuted),
+        (read_projection, permuted),
+        (read_projection, shared),
+    ):
+        with pytest.raises(ArtifactMismatchError):
+            read(bundle)
+
+
+def test_a_backbone_from_before_there_were_kinds_is_a_projected_one(tiny: TinyStore, tmp_path: Path) -> None:
+    old = json.loads((tiny.backbone.path / "manifest.json").read_text())
+    del old["tables"], old["layout"]
+    shutil.copytree(tiny.backbone.path, tmp_path / "old")
+    (tmp_path / "old" / "manifest.json").write_text(json.dumps(old))
+    assert read_bundle(tmp_path / "old", BackboneManifest).manifest == tiny.backbone.manifest
+    assert Backbone.load(tmp_path / "old", threads=1).projection.weight.shape == (WIDTH, TEXT_DIM)
+
+
+@pytest.mark.parametrize(("tables", "has_layout"), [("projected", True), ("shared", False), ("permuted", False)])
+def test_a_layout_goes_with_a_base_table_alone(tiny: TinyStore, tmp_path: Path, tables: str, has_layout: bool) -> None:
+    layout = LayoutManifest(num_codebooks=4, codebook_size=8) if has_layout else None
+    path = rewritten(tiny, tmp_path, {}, tables=tables, layout=layout)
+    with pytest.raises(InvalidArtifactError, match="layout"):
+        read_bundle(path, BackboneManifest)
+
+
+def test_a_base_table_that_is_not_the_manifests_is_refused(tiny: TinyStore, tmp_path: Path) -> None:
+    rows = TABLE["table"]
+    tables: list[Tensors] = [
+        {"table": rows[:-1]},
+        {"table": np.ascontiguousarray(rows[:, :-1])},
+        {"table": rows.astype(np.float64)},
+        {"table": np.full_like(rows, np.nan)},
+        {"rows": rows},
+        {"table": rows, "more": rows},
+    ]
+    for table in tables:
+        with pytest.raises(InvalidArtifactError):
+            read_base_table(with_base(tiny, tmp_path, "permuted", table=table))
+    for layout in (LayoutManifest(num_codebooks=0, codebook_size=8), LayoutManifest(num_codebooks=8, codebook_size=8)):
+        with pytest.raises(InvalidArtifactError):
+            read_base_table(with_base(tiny, tmp_path, "permuted", layout=layout))
+    without = rewritten(tiny, tmp_path, {}, tables="permuted", layout=LayoutManifest(num_codebooks=4, codebook_size=8))
+    with pytest.raises(InvalidArtifactError, match="lacks"):
+        read_base_table(read_bundle(without, BackboneManifest))
+
+
+def test_a_base_quantiser_that_is_not_the_manifests_is_refused(tiny: TinyStore, tmp_path: Path) -> None:
+    rotation, centroids = QUANTIZER["rotation"], QUANTIZER["centroids"]
+    quantizers: list[Tensors] = [
+        {"rotation": rotation},
+        {"rotation": rotation[:-1], "centroids": centroids},
+        {"rotation": rotation, "centroids": centroids[:-1]},
+        {"rotation": np.full_like(rotation, np.inf), "centroids": centroids},
+        {"rotation": rotation.astype(np.float16), "centroids": centroids},
+    ]
+    for quantizer in quantizers:
+        with pytest.raises(InvalidArtifactError):
+            read_base_quantizer(with_base(tiny, tmp_path, "shared", quantizer=quantizer))

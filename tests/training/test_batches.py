@@ -10,6 +10,7 @@ from training.batches import (
     POSITIONS_PER_BATCH,
     SEQUENCES_PER_BATCH,
     Batch,
+    BatchLimits,
     epoch_batches,
     number_of_batches,
     training_sequences,
@@ -118,3 +119,37 @@ def test_sequences_of_one_length_meet_others_in_every_epoch() -> None:
         return {frozenset(row[0] for row in restored(batch)) for batch in epoch_batches(sequences, seed)}
 
     assert company(1).isdisjoint(company(2))
+
+
+@given(many_lengths, st.integers(1, 40), st.integers(60, 500))
+def test_other_limits_are_kept_too(lengths: list[int], most_sequences: int, most_positions: int) -> None:
+    limits = BatchLimits(most_sequences, most_positions)
+    sequences = sequences_of(lengths)
+    batches = list(epoch_batches(sequences, 0, limits))
+    assert number_of_batches(sequences, limits) == len(batches)
+    for batch in batches:
+        assert len(batch.items) <= most_sequences
+        assert batch.items.numel() <= most_positions
+
+
+@given(many_lengths, st.integers(1, 5))
+def test_the_parts_of_a_batch_are_its_sequences_and_differ_by_one_at_most(lengths: list[int], parts: int) -> None:
+    for batch in epoch_batches(sequences_of(lengths), seed=0):
+        shares = [batch.part(number, parts) for number in range(parts)]
+        assert sorted(row for share in shares for row in rows_of(share)) == sorted(rows_of(batch))
+        sizes = [len(share.items) for share in shares]
+        assert max(sizes) - min(sizes) <= 1
+        assert {share.seed for share in shares} == {batch.seed}
+
+
+def rows_of(batch: Batch) -> list[list[int]]:
+    """The sequences of a batch that may have none."""
+    return restored(batch) if len(batch.items) else []
+
+
+def test_every_batch_draws_from_a_seed_of_its_own() -> None:
+    sequences = sequences_of([5] * 3000)
+    first, again, other = ([batch.seed for batch in epoch_batches(sequences, seed)] for seed in (1, 1, 2))
+    assert first == again
+    assert len(set(first)) == len(first)
+    assert set(first).isdisjoint(other)

@@ -11,8 +11,8 @@ from models.store import ArtifactStore
 from tests.tiny_models import TinyStore
 from training.dataset import Dataset, Items
 from training.errors import DataError
-from training.histories import Histories
-from training.shop import NewQuantizer, Shop, open_shop
+from training.histories import Histories, split_leave_one_out
+from training.shop import NewQuantizer, Shop, UncodedShop, open_shop, read_shop, train_quantizers
 
 USERS, TRAINED, ITEMS = 60, 50, 60
 LAYOUT = CodeLayout(4, 4)
@@ -84,3 +84,55 @@ def test_histories_too_short_to_train_and_validate_on_are_refused(tiny: TinyStor
     histories = Histories(("u", "v"), np.arange(2 * length, dtype=np.int32), np.arange(3, dtype=np.int64) * length)
     with pytest.raises(DataError):
         opened(tiny, tmp_path, replace(dataset(), histories=histories))
+
+
+def uncoded(items: int, seed: int) -> UncodedShop:
+    """A shop whose items are all bought in training, and its random text vectors."""
+    histories = Histories(
+        tuple(f"u{user:04d}" for user in range(items)),
+        np.concatenate([[item, item, 0, 0] for item in range(items)]).astype(np.int32),
+        np.arange(items + 1, dtype=np.int64) * 4,
+    )
+    ids = tuple(f"i{item:05d}" for item in range(items))
+    vectors = np.random.default_rng(seed).standard_normal((items, 16)).astype(np.float16)
+    return UncodedShop(
+        Dataset(Items(ids, [""] * items, [{}] * items), histories), split_leave_one_out(histories), vectors
+    )
+
+
+def test_each_shop_has_a_quantiser_of_its_own_that_fits_it() -> None:
+    large, small = uncoded(600, 0), uncoded(100, 1)
+    first, second = train_quantizers([large, small], NewQuantizer(CodeLayout(4, 64), 0), "projected")
+    assert (first.layout, second.layout) == (CodeLayout(4, 64), CodeLayout(4, 8))
+    alone = train_quantizers([small], NewQuantizer(CodeLayout(4, 64), 0), "projected")[0]
+    assert second.sha256 == alone.sha256
+
+
+def test_permuted_tables_ask_for_one_layout_that_the_smallest_shop_fills() -> None:
+    quantizers = train_quantizers([uncoded(600, 0), uncoded(100, 1)], NewQuantizer(CodeLayout(4, 64), 0), "permuted")
+    assert {quantizer.layout for quantizer in quantizers} == {CodeLayout(4, 8)}
+    assert len({quantizer.sha256 for quantizer in quantizers}) == 2
+
+
+def test_a_shared_quantiser_learns_from_every_shop_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The large shop lies far from the small one, which has a third of the bounded sample nonetheless."""
+    monkeypatch.setattr("training.shop._SHARED_SAMPLE", 300)
+    large, small = uncoded(2000, 0), uncoded(100, 1)
+    far = replace(large, text_vectors=large.text_vectors + np.float16(50))
+    first, second = train_quantizers([far, small], NewQuantizer(CodeLayout(2, 32), 0), "shared")
+    assert first.sha256 == second.sha256
+    codes = {"far": first.encode(far.text_vectors), "small": first.encode(small.text_vectors)}
+    used = {name: len(np.unique(of_shop[:, 0])) for name, of_shop in codes.items()}
+    assert used["small"] >= 6
+    assert used["far"] >= 12
+    assert not set(codes["far"][:, 0]) & set(codes["small"][:, 0])
+
+
+def test_a_shared_quantiser_sees_training_items_alone(tiny: TinyStore, tmp_path: Path) -> None:
+    def sha256(data: Dataset) -> str:
+        shops = [read_shop(data, tiny.load_text_encoder(), ArtifactStore(tmp_path))]
+        return train_quantizers(shops, NewQuantizer(LAYOUT, 0), "shared")[0].sha256
+
+    seen = int(np.unique(split_leave_one_out(dataset().histories).train.items)[0])
+    assert sha256(with_text(dataset(), 55, "quite another text")) == sha256(dataset())
+    assert sha256(with_text(dataset(), seen, "another")) != sha256(dataset())

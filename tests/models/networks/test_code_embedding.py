@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.codes import CodeLayout, Codes
-from models.networks.code_embedding import TiedCodeEmbedding
+from models.networks.code_embedding import CodeEmbedding, TiedCodeEmbedding
 from models.quantizer import Quantizer
 from tests.tiny_models import LAYOUT, TEXT_DIM, WIDTH, tiny_quantizer
 
@@ -32,6 +32,48 @@ def test_a_folded_table_gives_the_item_vectors_of_training(tables: TiedCodeEmbed
     with torch.no_grad():
         trained = tables(tables.rows(domain, codes)).numpy()
     np.testing.assert_allclose(tables.fold(domain).raw(codes), trained, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2 * LAYOUT.num_rows - 1, 2 * LAYOUT.num_rows, 500])
+def test_few_items_and_many_are_computed_in_different_ways_to_the_same_end(
+    tables: TiedCodeEmbedding, count: int
+) -> None:
+    codes = codes_of(3, count)
+    with torch.no_grad():
+        vectors = tables(tables.rows(1, codes)).numpy()
+    np.testing.assert_allclose(vectors, tables.fold(1).raw(codes), atol=1e-5)
+
+
+def test_domains_with_one_quantiser_have_one_table() -> None:
+    one, other = tiny_quantizer(0), tiny_quantizer(1)
+    tables = TiedCodeEmbedding([one, other, tiny_quantizer(0)], WIDTH)
+    torch.nn.init.normal_(tables.free)
+    assert len(tables.free) == 2 * LAYOUT.num_rows
+    assert tables.fold(0).rows.tobytes() == tables.fold(2).rows.tobytes() != tables.fold(1).rows.tobytes()
+
+
+def test_a_common_table_is_one_for_all_domains_and_free_of_text() -> None:
+    tables = CodeEmbedding.common(LAYOUT, 3, WIDTH)
+    assert [name for name, _ in tables.named_parameters()] == ["free"]
+    assert tables.free.shape == (LAYOUT.num_rows, WIDTH)
+    codes = codes_of(0)
+    assert all(torch.equal(tables.rows(domain, codes), tables.rows(0, codes)) for domain in range(3))
+    assert 0.01 < tables.free.std().item() < 0.03
+
+
+def test_a_table_that_is_there_is_gone_on_from() -> None:
+    start = TiedCodeEmbedding([tiny_quantizer(0)], WIDTH).fold(0)
+    tables = CodeEmbedding.of_table(start)
+    assert tables.fold(0).rows.tobytes() == start.rows.tobytes()
+    with torch.no_grad():
+        tables.free.add_(1)
+    np.testing.assert_allclose(tables.fold(0).rows, start.rows + 1, atol=1e-6)
+
+
+def test_a_row_knows_its_codebook_among_tables_of_several_layouts() -> None:
+    tables = CodeEmbedding([CodeLayout(2, 4), CodeLayout(2, 2)], WIDTH)
+    assert tables.book_starts.tolist() == [0] * 4 + [4] * 4 + [8] * 2 + [10] * 2
+    assert tables.book_sizes.tolist() == [4] * 8 + [2] * 4
 
 
 def test_a_row_is_its_free_part_and_the_projection_of_its_own_centroid(tables: TiedCodeEmbedding) -> None:
