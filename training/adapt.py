@@ -1,22 +1,19 @@
 """``vqrec adapt``: a table for one shop, under a network that stays as it is."""
 
 import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
-from models.adapter import DomainAdapter
-from models.backbone import read_projection
+from models.backbone import read_base_table, read_projection
 from models.bundle import Bundle
-from models.cpu import available_cpus
-from models.errors import ArtifactMismatchError
 from models.manifest import AdapterManifest
-from models.networks.code_embedding import TiedCodeEmbedding
-from models.quantizer import Quantizer
-from models.store import BACKBONES, ArtifactStore
-from models.text_encoder import TextEncoder
+from models.networks.code_embedding import CodeEmbedding, TiedCodeEmbedding
+from models.store import ArtifactStore
+from training.adapt_config import AdaptConfig
 from training.adapter_export import export_adapter
-from training.backbone_export import read_backbone
+from training.align import align
 from training.batches import epoch_batches, number_of_batches, training_sequences
 from training.checkpoint import CheckpointFolder
 from training.config import TrainingConfig
@@ -24,7 +21,9 @@ from training.dataset import Dataset
 from training.loop import Task, fit
 from training.next_item_model import NextItemModel
 from training.progress import say
-from training.shop import NewQuantizer, open_shop
+from training.share import share_of_users
+from training.shop import Shop, open_shop
+from training.starting_point import StartingPoint
 
 
 class NetworkChangedError(RuntimeError):
@@ -36,28 +35,33 @@ def adapt(
 ) -> Bundle[AdapterManifest]:
     """Train a table and write the adapter into ``store``, with the backbone and text encoder that it needs beside it.
 
-    The table starts from the backbone's projection of the shop's own centroids, which is the zero-shot table, and its
-    free rows are tuned by softmax over the items of the training split. The network and the projection are frozen
-    whole; that the network left as it came is checked. Where tuning does not improve validation, the start is kept.
+    The table starts from what the backbone gives (:mod:`training.starting_point`), aligned with the shop's codes where
+    the backbone's tables are permuted, and its rows are tuned by softmax over the items of the training split. The
+    network is frozen whole; that it left as it came is checked. Where tuning does not improve validation, the start is
+    kept.
+
+    With a share of the users, the others' interactions are not seen at all: not by tuning, alignment, early stopping or
+    popularity. A new quantiser is trained on the items of the whole training split all the same: it reads texts, and a
+    shop knows the texts of its catalogue before anybody has bought from it. What came after is new to it, as ever.
 
     With ``config.quantizer_of`` all codes that a service holds stay valid, and swapping to the new table takes no
     quantising.
 
     Raises:
-        DataError: if the histories are too short to train on.
+        DataError: if the histories are too short to train on, or too few users are drawn.
         NetworkChangedError: if a weight of the network changed; nothing is written then.
         InvalidArtifactError, ArtifactNotFoundError, ArtifactMismatchError: if the backbone, its text encoder or the
-            adapter is not there or not sound, or the adapter was made with another text encoder.
+            adapter is not there or not sound, or the quantiser to keep does not go with the backbone.
     """
-    backbone, network, sizes = read_backbone(backbone_path)
-    store.take_over(backbone_path, store.backbones)
-    encoder = TextEncoder.load(_text_encoder_of(backbone_path, backbone.manifest.text_encoder, store), available_cpus())
-    shop = open_shop(dataset, encoder, store, _quantizer(config, backbone.manifest.text_encoder))
-    tables = TiedCodeEmbedding([shop.quantizer], sizes.width)
-    tables.freeze_projection(read_projection(backbone))
-    model = NextItemModel(network, tables, [shop], sizes.temperature)
-    before = weights_sha256(network)
-    sequences = training_sequences(shop.split.train, sizes.max_history)
+    plan = AdaptConfig.of(config)
+    start = StartingPoint.open(backbone_path, store, plan)
+    shop = open_shop(dataset, start.encoder, store, start.quantizer)
+    shop = replace(shop, split=share_of_users(shop.split, plan.share, plan.fit.seed))
+    before = weights_sha256(start.network)
+    run = _Run(start, shop, store, plan)
+    tables = run.starting_tables()
+    model = NextItemModel(start.network, tables, [shop], start.sizes.temperature)
+    sequences = training_sequences(shop.split.train, start.sizes.max_history)
     task = Task(
         label=f"adapting {domain}",
         model=model,
@@ -66,15 +70,13 @@ def adapt(
         loss=model.full_softmax,
         validate=lambda: model.evaluate(0, shop.split.valid)["ndcg@10"],
     )
-    checkpoints = CheckpointFolder.of_run(
-        store.cache, "adapt", dataset.fingerprint, backbone.sha256, shop.quantizer.sha256, config
-    )
-    result = fit(task, config.fit, checkpoints)
-    if weights_sha256(network) != before:
+    result = fit(task, plan.fit, run.checkpoints("adapt"))
+    if weights_sha256(start.network) != before:
         raise NetworkChangedError("adapting changed the network: this is a fault of vqrec, nothing was written")
     say(f"adapting {domain}: best after epoch {result.best_epoch}, validation NDCG@10 {result.best_score:.4f}")
-    adapter = export_adapter(store, domain, model, backbone, config)
-    checkpoints.clear()
+    adapter = export_adapter(store, domain, model, start.backbone, plan)
+    for stage in ("align", "adapt"):
+        run.checkpoints(stage).clear()
     return adapter
 
 
@@ -83,22 +85,33 @@ def weights_sha256(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().contiguous().numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _quantizer(config: TrainingConfig, text_encoder: str) -> Quantizer | NewQuantizer:
-    if config.quantizer_of is None:
-        return config.new_quantizer
-    adapter = DomainAdapter.load(config.quantizer_of)
-    if adapter.bundle.manifest.text_encoder != text_encoder:
-        raise ArtifactMismatchError(
-            f"the quantiser of {config.quantizer_of.name} is made for another text encoder than the backbone's"
-        )
-    return adapter.quantizer
+@dataclass(frozen=True, eq=False)
+class _Run:
+    start: StartingPoint
+    shop: Shop
+    store: ArtifactStore
+    plan: AdaptConfig
 
+    def checkpoints(self, stage: str) -> CheckpointFolder:
+        """Of alignment and of tuning apart: an interrupted run that was aligned is not aligned anew."""
+        identity = (self.shop.dataset.fingerprint, self.start.backbone.sha256, self.shop.quantizer.sha256, self.plan)
+        return CheckpointFolder.of_run(self.store.cache, stage, *identity)
 
-def _text_encoder_of(backbone_path: Path, sha256: str, store: ArtifactStore) -> Path:
-    resolved = backbone_path.resolve()
-    home = ArtifactStore(resolved.parents[1]) if resolved.parent.name == BACKBONES else store
-    return store.take_over(home.find(home.text_encoders, sha256), store.text_encoders)
+    def starting_tables(self) -> CodeEmbedding:
+        """The table that tuning starts from: its rows are free to learn, all else is frozen."""
+        backbone, quantizer = self.start.backbone, self.shop.quantizer
+        base = self.start.base_table(quantizer)
+        if backbone.manifest.tables == "projected":
+            tied = TiedCodeEmbedding([quantizer], base.width)
+            tied.freeze_projection(read_projection(backbone))
+            return tied
+        if backbone.manifest.tables == "permuted" and self.plan.alignment is not None:
+            config = replace(self.plan.alignment, seed=self.plan.fit.seed)
+            aligned = align(self.start, read_base_table(backbone), self.shop, config, self.checkpoints("align"))
+            say(f"aligned with the base table: validation NDCG@10 {aligned.score:.4f} before tuning")
+            return CodeEmbedding.of_table(aligned.table)
+        return CodeEmbedding.of_table(base)

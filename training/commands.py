@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,7 @@ import click
 from training.threads import wait_without_spinning
 
 if TYPE_CHECKING:
+    from training.adapt_config import AdaptConfig
     from training.config import TrainingConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -121,32 +122,76 @@ def train(data: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: 
 @_out
 @_training_options
 @_network_options
+@click.option(
+    "--tables",
+    default="projected",
+    show_default=True,
+    type=click.Choice(["projected", "shared", "permuted"]),
+    help="How another shop gets its table from the backbone.",
+)
+@click.option(
+    "--redrawn-share",
+    default=0.75,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Of a code's indices that a semi-synthetic negative draws anew; 0 makes none.",
+)
+@click.option("--tensorboard", is_flag=True, help="Take down loss and metrics in event files below logs/ of --out.")
 def pretrain(first: tuple[Path, ...], more: tuple[Path, ...], out: Path, **options: Any) -> None:  # noqa: ANN401
     """Train a network on one or several shops, to be adapted to others. Prints the backbone's path."""
     wait_without_spinning()
     from training.dataset import load_dataset  # noqa: PLC0415
+    from training.distributed import joined_processes  # noqa: PLC0415
+    from training.journal import TensorBoardJournal  # noqa: PLC0415
     from training.pretrain import pretrain as run  # noqa: PLC0415
 
     datasets = {str(path): load_dataset(path) for path in (*first, *more)}
-    click.echo(run(datasets, _store(out), _config(options)).path.resolve())
+    config = replace(_config(options), tables=options["tables"], redrawn_share=options["redrawn_share"])
+    journal = TensorBoardJournal if options["tensorboard"] else None
+    with joined_processes() as processes:
+        backbone = run(datasets, _store(out), config, processes, journal)
+        if processes.is_first:
+            click.echo(backbone.path.resolve())
 
 
 @click.command()
-@_data
+@click.option("--data", type=_EXISTING_FOLDER, help="Holds items and interactions.")
+@click.option("--redis", help="Instead of --data: read the domain's items from the Redis of its service, by URL.")
+@click.option("--interactions", type=_EXISTING_FILE, help="With --redis: a table of user_id, item_id, timestamp.")
 @click.option("--backbone", required=True, type=_EXISTING_FOLDER, help="The backbone artifact.")
 @click.option("--domain", required=True, help=_DOMAIN_HELP)
 @_out
 @click.option(
     "--quantizer-of", type=_EXISTING_FOLDER, help="An adapter whose item codes are kept.  [default: new codes]"
 )
+@click.option("--zero-shot", is_flag=True, help="Read no interactions: the backbone's base table as it is.")
+@click.option(
+    "--share",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True, max=1),
+    help="Of the users, drawn by the seed, whose histories are learned from.",
+)
+@click.option(
+    "--alignment-epochs",
+    default=None,
+    type=click.IntRange(0),
+    help="The most epochs of aligning permuted tables; 0 leaves their rows in order.  [default: 15]",
+)
 @_training_options
-def adapt(data: Path, backbone: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: ANN401
+def adapt(backbone: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: ANN401
     """Train a table for one shop under a frozen network. Prints the adapter's path."""
     wait_without_spinning()
     from training.adapt import adapt as run  # noqa: PLC0415
-    from training.dataset import load_dataset  # noqa: PLC0415
+    from training.shop_source import ShopSource  # noqa: PLC0415
+    from training.zero_shot import adapt_zero_shot  # noqa: PLC0415
 
-    adapter = run(load_dataset(data), _domain(domain), backbone, _store(out), _config(options))
+    source = ShopSource(options["data"], options["redis"], options["interactions"])
+    where = (_domain(domain), backbone, _store(out), _adapt_config(options))
+    if options["zero_shot"]:
+        adapter = adapt_zero_shot(source.items(*where), *where)
+    else:
+        adapter = run(source.dataset(*where), *where)
     click.echo(adapter.path.resolve())
 
 
@@ -168,6 +213,30 @@ def evaluate(data: Path, adapter: Path, json_file: Path | None) -> None:
     click.echo(f"{evaluation['users']} users, {evaluation['items']} items, {evaluation['seconds']:.1f} s")
     for part in ("valid", "test"):
         click.echo(f"{part:6}" + "  ".join(f"{name} {value:.4f}" for name, value in evaluation[part].items()))
+
+
+@click.command()
+@click.option("--data", type=_EXISTING_FOLDER, help="Holds items and interactions.")
+@click.option(
+    "--adapter",
+    "adapters",
+    multiple=True,
+    metavar="[NAME=]PATH",
+    help="An adapter, in its artifact folder; repeatable. Those of one NAME are runs of one system.",
+)
+@click.option("--baselines", is_flag=True, help="Also popularity, and the texts nearest to the last item.")
+@click.option("--split", default="test", show_default=True, type=click.Choice(["test", "valid"]), help="Which targets.")
+@click.option("--results", type=_EXISTING_FOLDER, help="Holds results of other runs (*.json), to stand beside these.")
+@click.option("--out", required=True, type=_FOLDER, help="Gets report.md, report.html and report.json.")
+def report(data: Path | None, adapters: tuple[str, ...], results: Path | None, out: Path, **how: Any) -> None:  # noqa: ANN401
+    """Adapters side by side, in more than one number, as Markdown and HTML. Prints the page's path."""
+    if bool(data) != bool(adapters) or not (data or results) or (how["baselines"] and not data):
+        raise click.UsageError("give --data with --adapter, or --results, or all three; --baselines needs --adapter")
+    from training.report.command import NamedAdapter, ReportConfig  # noqa: PLC0415
+    from training.report.command import report as run  # noqa: PLC0415
+
+    named = tuple(NamedAdapter.parse(adapter) for adapter in adapters)
+    click.echo(run(ReportConfig(data, named, **how) if data else None, results, out).resolve())
 
 
 @click.command()
@@ -213,6 +282,18 @@ def _config(options: dict[str, Any]) -> "TrainingConfig":
     )
     text_encoder = {"text_encoder": options["text_encoder"]} if options["text_encoder"] else {}
     return TrainingConfig(layout=layout, network=network, fit=fit, **text_encoder)
+
+
+def _adapt_config(options: dict[str, Any]) -> "AdaptConfig":
+    from training.adapt_config import ALIGNMENT, AdaptConfig  # noqa: PLC0415
+
+    if options["zero_shot"] and (options["share"] < 1 or options["interactions"]):
+        raise click.UsageError("--zero-shot reads no interactions: leave out --share and --interactions")
+    config = replace(AdaptConfig.of(_config(options)), share=options["share"])
+    epochs = options["alignment_epochs"]
+    if epochs is None:
+        return config
+    return replace(config, alignment=replace(ALIGNMENT, max_epochs=epochs) if epochs else None)
 
 
 def _store(out: Path) -> Any:  # noqa: ANN401 - imported when it is called

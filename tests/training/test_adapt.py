@@ -4,22 +4,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import training.adapt
 from models.adapter import DomainAdapter
-from models.backbone import Backbone, read_projection
+from models.backbone import Backbone, read_base_quantizer, read_base_table, read_projection
 from models.bundle import read_bundle
 from models.errors import ArtifactMismatchError, ArtifactNotFoundError
-from models.manifest import BackboneManifest
+from models.manifest import BackboneManifest, TableKind
 from models.store import ArtifactStore
 from tests.tiny_models import write_tiny_store
 from tests.training.small_shop import Pretrained, SmallShops, with_fit
 from training.adapt import NetworkChangedError, adapt, weights_sha256
+from training.adapt_config import AdaptConfig
 from training.backbone_export import read_backbone
 from training.checkpoint import CheckpointFolder
+from training.dataset import Dataset
 from training.evaluate import evaluate
+from training.histories import split_leave_one_out
 from training.loop import FitConfig, FitResult, Task, fit
+from training.pretrain import pretrain
+from training.share import share_of_users
 
 pytestmark = pytest.mark.training
 
@@ -119,3 +125,138 @@ def test_a_backbone_without_its_text_encoder_cannot_be_adapted(
     alone = store.take_over(pretrained.backbone.path, store.backbones)
     with pytest.raises(ArtifactNotFoundError):
         adapt(shops.dataset(0), "shop", alone, store, with_fit(max_epochs=1))
+
+
+NOT_TUNED = FitConfig(max_epochs=1, learning_rate=1e-12)
+
+
+def pretrained_with(shops: SmallShops, root: Path, tables: TableKind) -> Pretrained:
+    store = shops.new_store(root)
+    datasets = {"first": shops.dataset(0), "second": shops.dataset(1)}
+    return Pretrained(store, pretrain(datasets, store, replace(with_fit(max_epochs=5), tables=tables)))
+
+
+@pytest.fixture(scope="module")
+def permuted(shops: SmallShops, tmp_path_factory: pytest.TempPathFactory) -> Pretrained:
+    return pretrained_with(shops, tmp_path_factory.mktemp("permuted"), "permuted")
+
+
+@pytest.fixture(scope="module")
+def shared(shops: SmallShops, tmp_path_factory: pytest.TempPathFactory) -> Pretrained:
+    return pretrained_with(shops, tmp_path_factory.mktemp("shared"), "shared")
+
+
+def test_a_permuted_table_is_aligned_and_the_permutation_folded_into_what_is_exported(
+    shops: SmallShops, permuted: Pretrained, tmp_path: Path
+) -> None:
+    # another seed, else the shop had the very codes that it was pre-trained with
+    config = replace(AdaptConfig.of(with_fit()), fit=replace(NOT_TUNED, seed=3))
+    backbone, store = permuted.backbone, ArtifactStore(tmp_path)
+    aligned = DomainAdapter.load(adapt(shops.dataset(0), "shop", backbone.path, store, config).path)
+    layout = aligned.table.layout
+    base = read_base_table(backbone).rows.reshape(layout.num_codebooks, layout.codebook_size, -1)
+    rows = aligned.table.rows.reshape(base.shape)
+    assert np.abs(rows - base).max() > 1e-3
+    for book in range(layout.num_codebooks):
+        np.testing.assert_allclose(np.sort(rows[book], axis=0), np.sort(base[book], axis=0), atol=1e-6)
+
+    in_order = adapt(shops.dataset(0), "shop", backbone.path, store, replace(config, alignment=None))
+    np.testing.assert_allclose(DomainAdapter.load(in_order.path).table.rows.reshape(base.shape), base, atol=1e-6)
+    assert aligned.bundle.manifest.metrics["valid"]["ndcg@10"] > in_order.manifest.metrics["valid"]["ndcg@10"]
+
+
+def test_an_aligned_table_is_tuned_under_a_network_that_stays(
+    shops: SmallShops, permuted: Pretrained, tmp_path: Path
+) -> None:
+    before = weights_sha256(read_backbone(permuted.backbone.path)[1])
+    store = ArtifactStore(tmp_path)
+    config = AdaptConfig.of(with_fit(max_epochs=4))
+    aligned = adapt(shops.dataset(0), "shop", permuted.backbone.path, store, replace(config, fit=NOT_TUNED))
+    tuned = adapt(shops.dataset(0), "shop", permuted.backbone.path, store, config)
+    assert tuned.manifest.metrics["valid"]["ndcg@10"] > aligned.manifest.metrics["valid"]["ndcg@10"]
+    assert weights_sha256(read_backbone(permuted.backbone.path)[1]) == before
+    assert not list((tmp_path / ".cache").glob("*/checkpoint.safetensors"))
+
+
+def test_an_interrupted_run_goes_on_tuning_without_aligning_anew(
+    shops: SmallShops, permuted: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = []
+
+    def watched_fit(task: Task, config: FitConfig, checkpoints: CheckpointFolder) -> FitResult:
+        resumed = checkpoints.load()
+        stages.append((task.label, 0 if resumed is None else resumed.epoch))
+        if task.label.startswith("adapting") and len(stages) < 3:
+            raise KeyboardInterrupt
+        return fit(task, config, checkpoints)
+
+    for module in ("training.adapt.fit", "training.align.fit"):
+        monkeypatch.setattr(module, watched_fit)
+    config = replace(AdaptConfig.of(with_fit(max_epochs=1)), alignment=FitConfig(max_epochs=2, learning_rate=0.3))
+    store = ArtifactStore(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        adapt(shops.dataset(0), "shop", permuted.backbone.path, store, config)
+    adapt(shops.dataset(0), "shop", permuted.backbone.path, store, config)
+    assert stages == [("aligning codes", 0), ("adapting shop", 0), ("aligning codes", 2), ("adapting shop", 0)]
+
+
+def test_with_shared_tables_the_shop_takes_quantiser_and_table_as_they_are(
+    shops: SmallShops, shared: Pretrained, tmp_path: Path
+) -> None:
+    store = ArtifactStore(tmp_path)
+    config = replace(with_fit(), fit=NOT_TUNED)
+    untuned = DomainAdapter.load(adapt(shops.dataset(0), "shop", shared.backbone.path, store, config).path)
+    assert untuned.quantizer.sha256 == read_base_quantizer(shared.backbone).sha256
+    np.testing.assert_allclose(untuned.table.rows, read_base_table(shared.backbone).rows, atol=1e-6)
+    tuned = adapt(shops.dataset(0), "shop", shared.backbone.path, store, with_fit(max_epochs=4))
+    assert tuned.manifest.quantizer == untuned.bundle.manifest.quantizer
+    assert tuned.manifest.metrics["valid"]["ndcg@10"] > untuned.bundle.manifest.metrics["valid"]["ndcg@10"]
+
+
+def test_no_other_quantiser_can_be_kept_under_shared_tables(
+    shops: SmallShops, shared: Pretrained, pretrained: Pretrained, tmp_path: Path
+) -> None:
+    store = ArtifactStore(tmp_path)
+    own = adapt(shops.dataset(0), "shop", pretrained.backbone.path, store, replace(with_fit(), fit=NOT_TUNED))
+    with pytest.raises(ArtifactMismatchError, match="no other can be kept"):
+        adapt(shops.dataset(0), "shop", shared.backbone.path, store, replace(with_fit(), quantizer_of=own.path))
+
+
+def test_with_a_share_of_the_users_the_others_interactions_make_no_difference(
+    shops: SmallShops, pretrained: Pretrained, tmp_path: Path
+) -> None:
+    whole = shops.dataset(0)
+    share = share_of_users(split_leave_one_out(whole.histories), 0.25, seed=0).train
+    drawn = np.isin(whole.histories.user_ids, share.user_ids)
+    config = replace(AdaptConfig.of(with_fit(max_epochs=2)), share=0.25)
+    bundle = adapt(whole, "shop", pretrained.backbone.path, ArtifactStore(tmp_path), config)
+    adapter = DomainAdapter.load(bundle.path)
+    assert sum(adapter.popularity.values()) == len(share.items)
+    assert bundle.manifest.made_with["share"] == 0.25
+
+    config = replace(config, quantizer_of=bundle.path)
+    kept = DomainAdapter.load(adapt(whole, "shop", pretrained.backbone.path, ArtifactStore(tmp_path), config).path)
+    meddled = _with_other_histories(whole, ~drawn)
+    same = DomainAdapter.load(adapt(meddled, "shop", pretrained.backbone.path, ArtifactStore(tmp_path), config).path)
+    np.testing.assert_array_equal(kept.table.rows, same.table.rows)
+    assert (kept.popularity, kept.bundle.manifest.metrics) == (same.popularity, same.bundle.manifest.metrics)
+
+
+def _with_other_histories(dataset: Dataset, users: npt.NDArray[np.bool_]) -> Dataset:
+    """The same, but for what ``users``, bool [users], did."""
+    histories = dataset.histories
+    items = np.where(users[histories.users], 0, histories.items).astype(np.int32)
+    return replace(dataset, histories=replace(histories, items=items))
+
+
+def test_a_share_still_trains_its_quantiser_on_the_items_of_the_whole_training_split(
+    shops: SmallShops, pretrained: Pretrained, tmp_path: Path
+) -> None:
+    config = replace(AdaptConfig.of(with_fit()), fit=NOT_TUNED)
+    quantizers = {
+        adapt(
+            shops.dataset(0), "shop", pretrained.backbone.path, ArtifactStore(tmp_path), replace(config, share=share)
+        ).manifest.quantizer
+        for share in (0.1, 1.0)
+    }
+    assert len(quantizers) == 1

@@ -1,5 +1,6 @@
 """The offline commands, as a shell script meets them: results on standard output, all else on standard error."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable
@@ -11,9 +12,13 @@ import pytest
 from models.bundle import read_bundle
 from models.command_line import main
 from models.manifest import AdapterManifest, BackboneManifest
+from models.store import ArtifactStore
+from service.redis_server import RedisServerConfig, embedded_redis
+from tests.running_service import make_settings, running_service
 from tests.tiny_models import write_tiny_store
-from tests.training.small_shop import ENCODER, Pretrained, SmallShops
+from tests.training.small_shop import ENCODER, Pretrained, SmallShops, Trained
 from training.dataset import load_dataset
+from training.histories import split_leave_one_out
 
 SIZES = ("--codebooks", "8", "--codebook-size", "32", "--epochs", "1")
 NETWORK = ("--text-encoder", ENCODER, "--width", "16", "--layers", "1", "--heads", "2", "--max-history", "8")
@@ -177,3 +182,110 @@ def test_a_backbone_is_never_changed_by_evaluating_or_adapting_with_another_seed
     for path in paths:
         assert vqrec("evaluate", "--data", shops.folders[0], "--adapter", path).status == 0
     assert files() == before
+
+
+@pytest.mark.training
+def test_adapt_zero_shot_needs_no_interactions(
+    vqrec: Vqrec, shops: SmallShops, pretrained: Pretrained, tmp_path: Path
+) -> None:
+    data = tmp_path / "catalogue"
+    data.mkdir()
+    (data / "items.parquet").symlink_to(shops.folders[1] / "items.parquet")
+    where = ("--backbone", pretrained.backbone.path, "--domain", "new", "--out", tmp_path / "out")
+    adapted = vqrec("adapt", "--data", data, *where, *SIZES, "--zero-shot")
+    assert adapted.status == 0, adapted.err
+    assert read_bundle(Path(adapted.last_line), AdapterManifest).manifest.metrics == {}
+    refused = vqrec("adapt", "--data", data, *where, *SIZES)
+    assert (refused.status, refused.out) == (1, "")
+    assert "has no interactions.parquet" in refused.err
+
+
+@pytest.mark.training
+def test_adapt_learns_from_a_share_of_the_users(
+    vqrec: Vqrec, shops: SmallShops, pretrained: Pretrained, tmp_path: Path
+) -> None:
+    where = ("--backbone", pretrained.backbone.path, "--domain", "shop", "--out", tmp_path / "out")
+    adapted = vqrec("adapt", "--data", shops.folders[0], *where, *SIZES, "--share", 0.1, "--seed", 3)
+    assert adapted.status == 0, adapted.err
+    popularity = json.loads((Path(adapted.last_line) / "popularity.json").read_text())
+    histories = split_leave_one_out(shops.dataset().histories).train
+    assert 0 < sum(popularity.values()) < 0.2 * len(histories.items)
+
+
+@pytest.mark.training
+def test_report_writes_pages_and_prints_the_one_to_open(
+    vqrec: Vqrec, shops: SmallShops, trained: Trained, tmp_path: Path
+) -> None:
+    adapter, out = trained.result.adapter.path, tmp_path / "report"
+    done = vqrec("report", "--data", shops.folders[0], "--adapter", f"codes={adapter}", "--baselines", "--out", out)
+    assert done.status == 0, done.err
+    assert done.out.splitlines() == [str(out / "report.html")]
+    assert "| codes | 1 |" in (out / "report.md").read_text()
+    assert [run["system"] for run in json.loads((out / "report.json").read_text())["runs"]] == [
+        "popularity",
+        "nearest text",
+        "codes",
+    ]
+    again = vqrec("report", "--results", out, "--out", tmp_path / "again")
+    assert (tmp_path / "again" / "report.md").read_text() == (out / "report.md").read_text(), again.err
+
+
+@pytest.mark.parametrize("options", [(), ("--baselines",), ("--data", "."), ("--adapter", "somewhere")])
+def test_report_says_what_it_needs(vqrec: Vqrec, tmp_path: Path, options: tuple[str, ...]) -> None:
+    done = vqrec("report", *options, "--out", tmp_path / "out")
+    assert done.status == 2
+    assert "give --data with --adapter, or --results" in done.err
+
+
+@pytest.mark.training
+@pytest.mark.anyio
+async def test_adapt_reads_a_service_as_it_reads_files(
+    vqrec: Vqrec, shops: SmallShops, pretrained: Pretrained, tmp_path: Path
+) -> None:
+    data, store = shops.folders[0], ArtifactStore(tmp_path / "out")
+    where = ("--backbone", pretrained.backbone.path, "--domain", "shop", "--out", store.root, *SIZES)
+    zero_shot = await asyncio.to_thread(vqrec, "adapt", "--data", data, *where, "--zero-shot")
+    assert zero_shot.status == 0, zero_shot.err
+    dataset = shops.dataset()
+    async with (
+        embedded_redis(RedisServerConfig(tmp_path / "redis", "everysec", 30)) as url,
+        running_service(make_settings(store.root, tmp_path / "data", redis_url=url)) as service,
+    ):
+        await service.until_ready()
+        await service.serve(read_bundle(Path(zero_shot.last_line), AdapterManifest))
+        await service.put_items(dict(zip(dataset.item_ids, dataset.texts, strict=True)))
+        redis = ("--redis", url, *where)
+        log = ("--interactions", data / "interactions.parquet")
+        from_redis = await asyncio.to_thread(vqrec, "adapt", *redis, *log)
+        catalogue_alone = await asyncio.to_thread(vqrec, "adapt", *redis, "--zero-shot")
+        without_log = await asyncio.to_thread(vqrec, "adapt", *redis)
+    assert from_redis.status == 0, from_redis.err
+    assert f"{len(set(dataset.texts))} of {len(set(dataset.texts))} texts taken from the service" in from_redis.err
+    assert catalogue_alone.last_line == zero_shot.last_line
+    from_files = await asyncio.to_thread(vqrec, "adapt", "--data", data, *where)
+    assert from_redis.last_line == from_files.last_line
+    assert without_log.status == 1
+    assert "give --interactions" in without_log.err
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ((), "either --data or --redis"),
+        (("--data", ".", "--redis", "redis://localhost"), "either --data or --redis"),
+        (("--data", ".", "--interactions", __file__), "--interactions goes with --redis"),
+        (("--data", ".", "--zero-shot", "--share", "0.5"), "reads no interactions"),
+        (("--redis", "redis://localhost", "--zero-shot", "--interactions", __file__), "reads no interactions"),
+        (("--data", ".", "--share", "0"), "--share"),
+        (("--data", ".", "--share", "1.5"), "--share"),
+        (("--redis", "http://localhost", "--zero-shot"), "not a Redis URL"),
+    ],
+)
+def test_adapt_refuses_sources_and_shares_that_make_no_sense(
+    vqrec: Vqrec, tmp_path: Path, options: tuple[str, ...], complaint: str
+) -> None:
+    done = vqrec("adapt", *options, "--backbone", tmp_path, "--domain", "shop", "--out", tmp_path / "out")
+    assert done.status in (1, 2)
+    assert complaint in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,122 @@
+"""What a backbone gives a shop to start from: network, text encoder, its quantiser or how one is made, base table."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+
+from models.adapter import DomainAdapter
+from models.backbone import read_base_quantizer, read_base_table, read_projection
+from models.bundle import Bundle
+from models.cpu import available_cpus
+from models.errors import ArtifactMismatchError
+from models.manifest import BackboneManifest
+from models.networks.permutation import permuted
+from models.networks.transformer import UserTransformer
+from models.quantizer import Quantizer
+from models.store import BACKBONES, ArtifactStore
+from models.table import CodeTable
+from models.text_encoder import TextEncoder
+from training.backbone_export import read_backbone
+from training.config import NetworkConfig, TrainingConfig
+from training.shop import NewQuantizer
+
+
+@dataclass(frozen=True, eq=False)
+class StartingPoint:
+    """A verified backbone, open for adapting.
+
+    Args:
+        backbone: the artifact.
+        network: in torch, frozen whole.
+        sizes: of the network.
+        encoder: the text encoder that the backbone names.
+        quantizer: that the shop shall have: one that is there, or how a new one is trained.
+    """
+
+    backbone: Bundle[BackboneManifest]
+    network: UserTransformer
+    sizes: NetworkConfig
+    encoder: TextEncoder
+    quantizer: Quantizer | NewQuantizer
+
+    @classmethod
+    def open(cls, backbone_path: Path, store: ArtifactStore, config: TrainingConfig) -> "StartingPoint":
+        """Read the backbone and its text encoder, and copy both into ``store``.
+
+        Raises:
+            InvalidArtifactError, ArtifactNotFoundError: if one of them is not there or not sound.
+            ArtifactMismatchError: if the quantiser to keep does not go with the backbone.
+        """
+        backbone, network, sizes = read_backbone(backbone_path)
+        store.take_over(backbone_path, store.backbones)
+        encoder_path = _text_encoder_of(backbone_path, backbone.manifest.text_encoder, store)
+        encoder = TextEncoder.load(encoder_path, available_cpus())
+        return cls(backbone, network, sizes, encoder, _quantizer_for(backbone, config))
+
+    def base_table(self, quantizer: Quantizer) -> CodeTable:
+        """The table that the shop starts from before any of its interactions is seen.
+
+        With permuted tables its rows are in the order of the backbone's, which means nothing to the shop's codes yet:
+        which is which is for :mod:`training.align` to learn.
+
+        Raises:
+            ArtifactMismatchError: if the quantiser's codes do not fit the backbone's table.
+            InvalidArtifactError: if the backbone is not sound.
+        """
+        match self.backbone.manifest.tables:
+            case "projected":
+                return read_projection(self.backbone).base_table(quantizer)
+            case "shared":
+                return read_base_table(self.backbone)
+            case "permuted":
+                return _first_rows(read_base_table(self.backbone), quantizer)
+            case kind:
+                assert_never(kind)
+
+
+def _quantizer_for(backbone: Bundle[BackboneManifest], config: TrainingConfig) -> Quantizer | NewQuantizer:
+    """With shared tables the backbone's; with permuted ones of the backbone's layout, whatever is wished for."""
+    kept = None if config.quantizer_of is None else _kept(config.quantizer_of, backbone)
+    match backbone.manifest.tables:
+        case "projected":
+            return kept or config.new_quantizer
+        case "shared":
+            shared = read_base_quantizer(backbone)
+            if kept is not None and kept.sha256 != shared.sha256:
+                raise ArtifactMismatchError(
+                    f"the backbone {backbone.version} brings the quantiser of all its shops: no other can be kept"
+                )
+            return shared
+        case "permuted":
+            layout = read_base_table(backbone).layout
+            return kept or NewQuantizer(layout, config.fit.seed)
+        case kind:
+            assert_never(kind)
+
+
+def _kept(adapter_path: Path, backbone: Bundle[BackboneManifest]) -> Quantizer:
+    adapter = DomainAdapter.load(adapter_path)
+    if adapter.bundle.manifest.text_encoder != backbone.manifest.text_encoder:
+        raise ArtifactMismatchError(
+            f"the quantiser of {adapter_path.name} is made for another text encoder than the backbone's"
+        )
+    return adapter.quantizer
+
+
+def _first_rows(table: CodeTable, quantizer: Quantizer) -> CodeTable:
+    books, size = quantizer.layout.num_codebooks, quantizer.layout.codebook_size
+    if books != table.layout.num_codebooks or size > table.layout.codebook_size:
+        raise ArtifactMismatchError(
+            f"codes of {books} x {size} do not fit a base table of "
+            f"{table.layout.num_codebooks} x {table.layout.codebook_size}"
+        )
+    in_order = np.tile(np.arange(size, dtype=np.int64), (books, 1))
+    return permuted(table.rows.reshape(books, -1, table.width), in_order)
+
+
+def _text_encoder_of(backbone_path: Path, sha256: str, store: ArtifactStore) -> Path:
+    resolved = backbone_path.resolve()
+    home = ArtifactStore(resolved.parents[1]) if resolved.parent.name == BACKBONES else store
+    return store.take_over(home.find(home.text_encoders, sha256), store.text_encoders)
