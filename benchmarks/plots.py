@@ -15,6 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from benchmarks.contender import WANTED_RECALL
+from benchmarks.serving.sweep import LIMIT_MILLISECONDS
 from benchmarks.setting import RESULTS
 
 _PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -37,7 +38,7 @@ Rows = list[dict[str, Any]]
 
 def main() -> None:
     mpl.rcParams.update({"svg.hashsalt": "vqrec", "svg.fonttype": "none", "font.size": 9})
-    for name, draw in {"index": _index, "filters": _filters, "swap_scaled": _swap}.items():
+    for name, draw in _DRAWN.items():
         path = RESULTS / f"{name}.json"
         if not path.is_file():
             print(f"{name}: no {path}, run python -m benchmarks.{name.partition('_')[0]} first")
@@ -54,6 +55,22 @@ def main() -> None:
         page = _PAGE.read_text()
         _PAGE.write_text(page.replace(f"<!-- plot: {name} -->", f"![{name}](images/{name}.svg)"))
         print(image)
+
+
+def _serving(results: dict[str, Any]) -> Figure:
+    """Latency against rate, a panel a percentile; a point where a request failed is left out."""
+    points: Rows = [
+        {"server": point["server"], "rate": point["rate"], **point["milliseconds"]}
+        for point in results["points"]
+        if not point["failures"]
+    ]
+    figure, axes = _panels(3)
+    for axis, percentile in zip(axes, ("p50", "p95", "p99"), strict=True):
+        _lines(axis, points, "server", "rate", percentile)
+        axis.axhline(LIMIT_MILLISECONDS, color="black", linewidth=0.6, linestyle=":")
+        axis.set(title=percentile, xlabel="requests a second", ylabel="ms", yscale="log")
+    _legend(figure, axes)
+    return figure
 
 
 def _index(results: dict[str, Any]) -> Figure:
@@ -126,6 +143,9 @@ def _legend(figure: Figure, axes: list[Axes]) -> None:
         fontsize=8,
         frameon=False,
     )
+
+
+_DRAWN = {"serving": _serving, "index": _index, "filters": _filters, "swap_scaled": _swap}
 
 
 if __name__ == "__main__":

@@ -3,44 +3,25 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import httpx
 import psutil
 
-from benchmarks.seeding import scratch_redis, seed
-from benchmarks.serving import peer_litserve, peer_plain
 from benchmarks.serving.catalogue import DOMAIN, Catalogue
+from benchmarks.serving.contenders import Ground, contenders
 from benchmarks.serving.load import Load
-from benchmarks.serving.sweep import Point, measure, server_process, sweep
-from benchmarks.setting import Setting, read_setting
-from models.adapter import DomainAdapter
-from models.cpu import available_cpus
-from models.store import ArtifactStore, store_of
+from benchmarks.serving.sweep import Point, measure, sweep
+from benchmarks.setting import read_setting
+from models.store import ArtifactStore
 from training.evaluate import ServedModel
-from training.local_service import local_process, serve_adapter
 
 _COMPARED = 200  # answers of each server that are held against the service's
 _SAME = 1e-4  # of a score, where the servers round in another order
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A server and where it answers.
-
-    Args:
-        start: gives its processes while they run, each on a port of its own.
-        first_rate: where its sweep begins.
-    """
-
-    name: str
-    path: str
-    start: Callable[[], Iterator[list[psutil.Process]]]
-    first_rate: float
 
 
 def main() -> None:
@@ -56,7 +37,7 @@ def main() -> None:
     answers: dict[str, list[list[float]]] = {}
     points: dict[str, list[Point]] = {}
     best: dict[str, Point | None] = {}
-    for contender in _contenders(setting, adapter, folder, catalogue):
+    for contender in contenders(Ground(setting, adapter, folder, catalogue)):
         with contextmanager(contender.start)() as servers:
             ports = tuple(range(setting.port, setting.port + len(servers)))
             send = partial(Load, ports, contender.path, str(folder / "bodies.jsonl"), seconds=seconds)
@@ -79,62 +60,6 @@ def main() -> None:
     setting.report(
         ("server", "requests/s", "p50", "p99", "server cpu", "generator cpu", "ours is"), rows, facts, series
     )
-
-
-def _contenders(setting: Setting, adapter: Path, folder: Path, catalogue: Catalogue) -> list[Contender]:
-    cpus = available_cpus()
-    python = [sys.executable, "-m"]
-
-    def service(replicas: int) -> Iterator[list[psutil.Process]]:
-        store, data = store_of(adapter), setting.work / "serving-service"
-        with scratch_redis() as url, ExitStack() as running:
-            with local_process(store.root, data, setting.port, {"REDIS_URL": url}) as empty:
-                serve_adapter(empty.client, DOMAIN, adapter)
-            seed(url, DOMAIN, DomainAdapter.load(adapter), catalogue.records(), catalogue.codes)
-            threads = {"VQREC_NETWORK_THREADS": str(max(1, cpus // replicas))}
-            yield [
-                psutil.Process(
-                    running.enter_context(
-                        local_process(
-                            store.root, data / str(number), setting.port + number, {"REDIS_URL": url, **threads}
-                        )
-                    ).pid
-                )
-                for number in range(replicas)
-            ]
-
-    def peer(module: str, *more: object, replicas: int = 1) -> Callable[[], Iterator[list[psutil.Process]]]:
-        def start() -> Iterator[list[psutil.Process]]:
-            with ExitStack() as running:
-                yield [
-                    running.enter_context(
-                        server_process(
-                            [
-                                *python,
-                                f"benchmarks.serving.{module}",
-                                str(adapter),
-                                str(folder),
-                                str(port),
-                                *map(str, more),
-                            ],
-                            port,
-                            folder / f"{module}.log",
-                        )
-                    )
-                    for port in range(setting.port, setting.port + replicas)
-                ]
-
-        return start
-
-    path = f"/v1/domains/{DOMAIN}/recommendations"
-    return [
-        Contender("vqrec", path, partial(service, 1), 500.0),
-        Contender(f"vqrec, {cpus} replicas", path, partial(service, cpus), 500.0),
-        Contender("litserve, 1 worker", peer_litserve.PATH, peer("peer_litserve", cpus, 1), 100.0),
-        Contender(f"litserve, {cpus} workers", peer_litserve.PATH, peer("peer_litserve", 1, cpus), 100.0),
-        Contender("plain fastapi", peer_plain.PATH, peer("peer_plain", cpus), 100.0),
-        Contender(f"plain fastapi, {cpus} processes", peer_plain.PATH, peer("peer_plain", 1, replicas=cpus), 100.0),
-    ]
 
 
 def _bare(adapter: Path, folder: Path, seconds: float) -> list[dict[str, float]]:
