@@ -33,14 +33,28 @@ class Projection:
     Args:
         weight: float32 [width, text_dim].
         bias: float32 [width].
+        marks: float32 [F, K, width], rows of fingerprints, which have no centroid; the same for all domains.
     """
 
     weight: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
+    marks: npt.NDArray[np.float32]
 
     def base_table(self, quantizer: Quantizer) -> CodeTable:
-        """The zero-shot table of a domain: text alone chooses its rows."""
-        return CodeTable(quantizer.layout, quantizer.centroids_in_text_space() @ self.weight.T + self.bias)
+        """The zero-shot table of a domain: text alone chooses its rows.
+
+        Raises:
+            ArtifactMismatchError: if the quantiser has more fingerprints, or more rows for one, than there are marks.
+        """
+        rows = quantizer.centroids_in_text_space() @ self.weight.T + self.bias
+        count, size = quantizer.num_fingerprints, quantizer.layout.codebook_size
+        if count > self.marks.shape[0] or (count and size > self.marks.shape[1]):
+            raise ArtifactMismatchError(
+                f"codes with {count} fingerprints of {size} cannot have a table of this backbone, "
+                f"which has rows for {self.marks.shape[0]} of {self.marks.shape[1]}"
+            )
+        rows[len(rows) - count * size :] += self.marks[:count, :size].reshape(count * size, rows.shape[1])
+        return CodeTable(quantizer.layout, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +94,12 @@ def read_projection(bundle: Bundle[BackboneManifest]) -> Projection:
     tensors = bundle.read_tensors(PROJECTION_FILE)
     weight, bias = tensors.get("weight"), tensors.get("bias")
     shape = (bundle.manifest.width, bundle.manifest.text_dim)
+    marks = tensors.get("marks", np.zeros((0, 0, shape[0]), dtype=np.float32))
     if weight is None or bias is None or weight.shape != shape or bias.shape != shape[:1]:
         raise InvalidArtifactError(f"the projection of {bundle.path.name} is not [{shape[0]}, {shape[1]}]")
-    return Projection(weight.astype(np.float32), bias.astype(np.float32))
+    if marks.ndim != 3 or marks.shape[2] != shape[0]:
+        raise InvalidArtifactError(f"the marks of {bundle.path.name} are not [fingerprints, size, {shape[0]}]")
+    return Projection(weight.astype(np.float32), bias.astype(np.float32), marks.astype(np.float32))
 
 
 def read_base_table(bundle: Bundle[BackboneManifest]) -> CodeTable:

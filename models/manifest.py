@@ -47,13 +47,18 @@ class TextEncoderManifest(_Manifest):
 
 
 class TransformerArchitecture(_Strict):
-    """The network of VQ-Rec; source: arXiv 2210.12316, and SASRec (arXiv 1808.09781) before it."""
+    """The network of VQ-Rec; source: arXiv 2210.12316, and SASRec (arXiv 1808.09781) before it.
+
+    ``output_map`` says that a linear map follows the last layer. Without one, a user vector is made of the vectors of
+    what the user has, so that those are its nearest; the map can turn away from them.
+    """
 
     type: Literal["transformer"] = "transformer"
     layers: int = Field(default=2, ge=1, le=64)
     heads: int = Field(default=2, ge=1, le=64)
     inner: Size = 256
     dropout: float = Field(default=0.5, ge=0, lt=1)
+    output_map: bool = False
 
 
 class LayoutManifest(_Strict):

@@ -95,7 +95,8 @@ def write_backbone(
 
 def _describe(base: Projection | BaseTable) -> tuple[TableKind, LayoutManifest | None, dict[str, bytes]]:
     if isinstance(base, Projection):
-        return "projected", None, {PROJECTION_FILE: save_safetensors({"weight": base.weight, "bias": base.bias})}
+        projection = {"weight": base.weight, "bias": base.bias, "marks": base.marks}
+        return "projected", None, {PROJECTION_FILE: save_safetensors(projection)}
     table, quantizer = base.table, base.quantizer
     layout = LayoutManifest(num_codebooks=table.layout.num_codebooks, codebook_size=table.layout.codebook_size)
     files = {BASE_TABLE_FILE: save_safetensors({"table": np.ascontiguousarray(table.rows)})}

@@ -74,7 +74,9 @@ def _training_options(stage: F) -> F:
         click.option(
             "--learning-rate", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True, max=1e3)
         ),
-        click.option("--codebooks", default=32, show_default=True, help="Indices of an item code."),
+        click.option(
+            "--codebooks", default=32, show_default=True, help="Indices of an item code, fingerprints included."
+        ),
         click.option("--codebook-size", default=256, show_default=True, help="Centroids a codebook, a power of two."),
     ]
     for option in reversed(options):
@@ -88,6 +90,13 @@ def _network_options(stage: F) -> F:
         click.option("--text-encoder", default=None, help="A name on the hub or a folder.  [default: MiniLM]"),
         click.option(
             "--width", default=300, show_default=True, type=click.IntRange(1), help="Of item and user vectors."
+        ),
+        click.option(
+            "--fingerprints",
+            default=1,
+            show_default=True,
+            type=click.IntRange(0, 8),
+            help="Of those, the ones that tell an item from its nearest kin.",
         ),
         click.option("--layers", default=2, show_default=True, type=click.IntRange(1, 64), help="Of the Transformer."),
         click.option("--heads", default=2, show_default=True, type=click.IntRange(1, 64), help="Of its attention."),
@@ -276,12 +285,17 @@ def _config(options: dict[str, Any]) -> "TrainingConfig":
     if options["width"] % options["heads"]:
         raise click.BadParameter(f"--width {options['width']} is not a multiple of --heads {options['heads']}")
     network = NetworkConfig(
-        architecture=TransformerArchitecture(layers=options["layers"], heads=options["heads"]),
+        architecture=TransformerArchitecture(
+            layers=options["layers"], heads=options["heads"], output_map=options.get("tables") != "permuted"
+        ),
         width=options["width"],
         max_history=options["max_history"],
     )
     text_encoder = {"text_encoder": options["text_encoder"]} if options["text_encoder"] else {}
-    return TrainingConfig(layout=layout, network=network, fit=fit, **text_encoder)
+    if options["fingerprints"] >= layout.num_codebooks:
+        raise click.BadParameter(f"--fingerprints must be fewer than the {layout.num_codebooks} --codebooks")
+    fingerprints = options["fingerprints"]
+    return TrainingConfig(layout=layout, fingerprints=fingerprints, network=network, fit=fit, **text_encoder)
 
 
 def _adapt_config(options: dict[str, Any]) -> "AdaptConfig":

@@ -15,7 +15,7 @@ from training.text_encoder_export import DEFAULT_TEXT_ENCODER
 class NetworkConfig:
     """The network that a run makes."""
 
-    architecture: TransformerArchitecture = field(default_factory=TransformerArchitecture)
+    architecture: TransformerArchitecture = field(default_factory=lambda: TransformerArchitecture(output_map=True))
     width: int = 300
     max_history: int = 50
     temperature: float = 0.07
@@ -26,7 +26,8 @@ class TrainingConfig:
     """A run of ``train``, ``pretrain`` or ``adapt``.
 
     Args:
-        layout: of item codes; a small catalogue gets fewer centroids.
+        layout: of item codes, fingerprints included; a small catalogue gets fewer centroids.
+        fingerprints: how many indices of a code are fingerprints; not used where the backbone is given.
         quantizer_of: an adapter whose quantiser is used instead of a new one, by `adapt` alone.
         text_encoder: a name on the hub or a folder; not used where the backbone brings its own.
         network: not used where the backbone is given.
@@ -35,9 +36,12 @@ class TrainingConfig:
         redrawn_share: ρ, the share of a true code's indices that a semi-synthetic negative draws anew, 0 to 1; 0 makes
             no such negatives. Of `pretrain` alone.
         batch_limits: of `pretrain` alone.
+        text_start: whether a new network starts by recommending what is like the history in text, or from random
+            weights. With permuted tables, which know no text, always from random ones.
     """
 
     layout: CodeLayout = field(default_factory=CodeLayout)
+    fingerprints: int = 1
     quantizer_of: Path | None = None
     text_encoder: str = DEFAULT_TEXT_ENCODER
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -45,7 +49,8 @@ class TrainingConfig:
     tables: TableKind = "projected"
     redrawn_share: float = 0.75
     batch_limits: BatchLimits = field(default_factory=BatchLimits)
+    text_start: bool = True
 
     @property
     def new_quantizer(self) -> NewQuantizer:
-        return NewQuantizer(self.layout, self.fit.seed)
+        return NewQuantizer(self.layout, self.fit.seed, self.fingerprints)

@@ -15,6 +15,7 @@ from training.histories import Targets
 from training.metrics import Ranker, ranking_metrics
 from training.negatives import not_among, redraw_indices
 from training.shop import Shop
+from training.text_start import start_from_text
 
 _USERS_PER_BLOCK = 512
 
@@ -137,10 +138,11 @@ def new_model(shops: Sequence[Shop], config: TrainingConfig) -> NextItemModel:
     torch.manual_seed(config.fit.seed)
     sizes = config.network
     network = UserTransformer(sizes.architecture, sizes.width, sizes.max_history)
-    return NextItemModel(network, _new_tables(shops, config), shops, sizes.temperature)
-
-
-def _new_tables(shops: Sequence[Shop], config: TrainingConfig) -> CodeEmbedding:
+    quantizers = [shop.quantizer for shop in shops]
     if config.tables == "permuted":
-        return CodeEmbedding.common(shops[0].quantizer.layout, len(shops), config.network.width)
-    return TiedCodeEmbedding([shop.quantizer for shop in shops], config.network.width)  # shops share one when shared
+        common = CodeEmbedding.common(quantizers[0].layout, len(shops), sizes.width)
+        return NextItemModel(network, common, shops, sizes.temperature)
+    tables = TiedCodeEmbedding(quantizers, sizes.width)  # one for all where the shops share their quantiser
+    if config.text_start:
+        start_from_text(network, tables, quantizers, config.fit.seed)
+    return NextItemModel(network, tables, shops, sizes.temperature)

@@ -104,7 +104,8 @@ def open_shops(
 def _coded(shop: UncodedShop, trained: Quantizer | None, processes: Processes) -> Shop:
     rotation = processes.array_from_first(None if trained is None else trained.rotation)
     centroids = processes.array_from_first(None if trained is None else trained.centroids)
-    return shop.coded(Quantizer(CodeLayout(*centroids.shape[:2]), rotation, centroids))
+    indices = processes.number_from_first(lambda: 0 if trained is None else trained.layout.num_codebooks)
+    return shop.coded(Quantizer(CodeLayout(int(indices), centroids.shape[1]), rotation, centroids))
 
 
 def contrastive_task(

@@ -35,28 +35,35 @@ class CodeReport:
         )
 
 
-def train_quantizer(text_vectors: npt.NDArray[np.float16], layout: CodeLayout, seed: int) -> Quantizer:
-    """Optimised product quantisation: rotation and centroids by turns.
+def train_quantizer(
+    text_vectors: npt.NDArray[np.float16], layout: CodeLayout, seed: int, fingerprints: int = 0
+) -> Quantizer:
+    """Optimised product quantisation, rotation and centroids by turns; fingerprints need no training.
 
     Source: Ge, He, Ke, Sun, "Optimized Product Quantization", TPAMI 2014; FAISS's implementation.
 
     Args:
         text_vectors: float16 [n, text_dim] of the items of the training split alone, n at least ``codebook_size``.
-        layout: D codebooks of K centroids. Where D does not divide text_dim, the rotation pads with zeros.
+        layout: of the codes, fingerprints included. Where the number of codebooks that have centroids does not divide
+            text_dim, the rotation pads with zeros.
         seed: fixes the centroids' start. The result is the same for the same number of threads, in which sums are cut.
+        fingerprints: how many indices of a code are :mod:`fingerprints <models.fingerprint>`.
 
     Raises:
-        ValueError: if there are fewer vectors than centroids.
+        ValueError: if there are fewer vectors than centroids, or no index is left for a codebook.
     """
+    if not 0 <= fingerprints < layout.num_codebooks:
+        raise ValueError(f"{fingerprints} fingerprints leave no codebook of {layout.num_codebooks} indices")
     if len(text_vectors) < layout.codebook_size:
         raise ValueError(f"{len(text_vectors)} items cannot fill {layout.codebook_size} centroids: choose fewer")
     faiss.omp_set_num_threads(available_cpus())  # a setting of the calling thread alone, whatever it was before
     text_dim = text_vectors.shape[1]
-    padded_dim = -(-text_dim // layout.num_codebooks) * layout.num_codebooks
+    books = CodeLayout(layout.num_codebooks - fingerprints, layout.codebook_size)
+    padded_dim = -(-text_dim // books.num_codebooks) * books.num_codebooks
     vectors = np.zeros((len(text_vectors), padded_dim), dtype=np.float32)
     vectors[:, :text_dim] = text_vectors
-    rotation = _train_rotation(vectors, layout, seed)  # [padded_dim, padded_dim]
-    centroids = _train_centroids(vectors @ rotation, layout, seed)
+    rotation = _train_rotation(vectors, books, seed)  # [padded_dim, padded_dim]
+    centroids = _train_centroids(vectors @ rotation, books, seed)
     return Quantizer(layout, np.ascontiguousarray(rotation[:text_dim]), centroids)
 
 

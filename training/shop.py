@@ -63,10 +63,12 @@ class NewQuantizer:
     Args:
         layout: what is wished for; a catalogue too small for it gets fewer centroids, and that is said.
         seed: of its training.
+        fingerprints: how many of the layout's indices are fingerprints.
     """
 
     layout: CodeLayout
     seed: int
+    fingerprints: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,8 @@ def train_quantizers(shops: Sequence[UncodedShop], wanted: NewQuantizer, tables:
     """A quantiser for each shop, as this kind of table asks for.
 
     Projected: each its own. Permuted: each its own, all of the layout that the smallest shop can fill, since they
-    address one table. Shared: the same one for all, from a sample in which no shop has more items than it must.
+    address one table; without fingerprints, as it was published. Shared: the same one for all, from a sample in which
+    no shop has more items than it must.
     """
     vectors = [shop.trained_vectors for shop in shops]
     if tables == "shared":
@@ -138,12 +141,12 @@ def train_quantizers(shops: Sequence[UncodedShop], wanted: NewQuantizer, tables:
     if tables == "permuted":
         smallest = min(len(of_shop) for of_shop in vectors)
         layout = _fitting(smallest, wanted.layout)
-        wanted = replace(wanted, layout=layout)
+        wanted = replace(wanted, layout=layout, fingerprints=0)
     return [_train(of_shop, wanted) for of_shop in vectors]
 
 
 def _train(vectors: npt.NDArray[np.float16], wanted: NewQuantizer) -> Quantizer:
-    return train_quantizer(vectors, _fitting(len(vectors), wanted.layout), wanted.seed)
+    return train_quantizer(vectors, _fitting(len(vectors), wanted.layout), wanted.seed, wanted.fingerprints)
 
 
 def _fitting(num_items: int, wanted: CodeLayout) -> CodeLayout:

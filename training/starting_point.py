@@ -1,6 +1,6 @@
 """What a backbone gives a shop to start from: network, text encoder, its quantiser or how one is made, base table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
@@ -81,7 +81,7 @@ def _quantizer_for(backbone: Bundle[BackboneManifest], config: TrainingConfig) -
     kept = None if config.quantizer_of is None else _kept(config.quantizer_of, backbone)
     match backbone.manifest.tables:
         case "projected":
-            return kept or config.new_quantizer
+            return kept or replace(config.new_quantizer, fingerprints=len(read_projection(backbone).marks))
         case "shared":
             shared = read_base_quantizer(backbone)
             if kept is not None and kept.sha256 != shared.sha256:

@@ -52,7 +52,9 @@ def _trained(quantizer: Quantizer | NewQuantizer, vectors: npt.NDArray[np.float1
         return quantizer
     if len(vectors) < 2:
         raise DataError("a quantiser needs at least two items to learn from")
-    return train_quantizer(vectors, CodeLayout.fitting(len(vectors), quantizer.layout), quantizer.seed)
+    return train_quantizer(
+        vectors, CodeLayout.fitting(len(vectors), quantizer.layout), quantizer.seed, quantizer.fingerprints
+    )
 
 
 def _no_histories() -> Histories:

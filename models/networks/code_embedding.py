@@ -89,11 +89,13 @@ class TiedCodeEmbedding(CodeEmbedding):
     """A free row plus a projection of the row's own centroid, one projection for all tables.
 
     Row (d, c) = free(d, c) + projection(centroid(d, c) rotated back into text space). A row that no training item used
-    starts where its text is, and one projection makes a table for any quantiser over the same text encoder.
+    starts where its text is, and one projection makes a table for any quantiser over the same text encoder. Rows of
+    fingerprints have no centroid: they are marks instead, which all tables share, times D, so that an item's vector
+    holds its marks whole.
 
     Args:
-        quantizers: one a domain, over the same text encoder and with equally many codebooks. Domains with the same
-            quantiser read the same table.
+        quantizers: one a domain, over the same text encoder, with equally many codebooks and fingerprints. Domains with
+            the same quantiser read the same table.
         width: of an item vector.
 
     Raises:
@@ -101,10 +103,11 @@ class TiedCodeEmbedding(CodeEmbedding):
     """
 
     centroids: torch.Tensor
+    mark_of_row: torch.Tensor
 
     def __init__(self, quantizers: Sequence[Quantizer], width: int) -> None:
         distinct = list({quantizer.sha256: quantizer for quantizer in quantizers}.values())
-        if len({(quantizer.layout.num_codebooks, quantizer.text_dim) for quantizer in distinct}) != 1:
+        if len({(q.layout.num_codebooks, q.num_fingerprints, q.text_dim) for q in distinct}) != 1:
             raise ValueError("domains trained together need equally many codebooks and the same text encoder")
         place = {quantizer.sha256: number for number, quantizer in enumerate(distinct)}
         tables = [place[quantizer.sha256] for quantizer in quantizers]
@@ -114,11 +117,19 @@ class TiedCodeEmbedding(CodeEmbedding):
         self.projection = nn.Linear(centroids.shape[1], width)
         nn.init.normal_(self.projection.weight, std=_PROJECTION_STD)
         nn.init.zeros_(self.projection.bias)
+        count, size = distinct[0].num_fingerprints, max(quantizer.layout.codebook_size for quantizer in distinct)
+        self.marks = nn.Parameter(torch.zeros(count, size, width))
+        self.register_buffer("mark_of_row", torch.from_numpy(_mark_of_row(distinct, size)), persistent=False)  # [rows]
 
     def table(self) -> torch.Tensor:
         """All rows [rows, width]."""
         tied: torch.Tensor = self.projection(self.centroids)
-        return self.free + tied
+        return self.free + tied + nn.functional.embedding(self.mark_of_row, self._all_marks())
+
+    def _all_marks(self) -> torch.Tensor:
+        """What stands for each mark in a table, and last the zeros of rows without one: [marks + 1, width]."""
+        marks = self.marks.flatten(0, 1) * self.layouts[0].num_codebooks
+        return torch.cat([marks, marks.new_zeros(1, self.marks.shape[2])])
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Item vectors [n, width] of codes given as table rows int64 [n, D]."""
@@ -127,19 +138,38 @@ class TiedCodeEmbedding(CodeEmbedding):
         # The mean of projections is the projection of the mean: one product an item, where a table has more rows.
         texts = nn.functional.embedding_bag(rows, self.centroids, mode="mean")  # [n, text_dim]
         tied: torch.Tensor = self.projection(texts)
+        if len(self.marks):
+            marked = self.mark_of_row[rows[:, -len(self.marks) :]]  # [n, fingerprints]
+            tied = tied + nn.functional.embedding_bag(marked, self.marks.flatten(0, 1), mode="sum")
         return nn.functional.embedding_bag(rows, self.free, mode="mean") + tied
 
     def export_projection(self) -> Projection:
         """The projection as it is exported."""
         weight, bias = self.projection.weight.detach().cpu(), self.projection.bias.detach().cpu()
-        return Projection(weight.numpy().copy(), bias.numpy().copy())
+        marks = self.marks.detach().cpu() * self.layouts[0].num_codebooks
+        return Projection(weight.numpy().copy(), bias.numpy().copy(), marks.numpy().copy())
 
     def freeze_projection(self, projection: Projection) -> None:
         """Take a trained projection and keep it, so that only the free rows learn."""
+        count, size = self.marks.shape[:2]
         with torch.no_grad():
             self.projection.weight.copy_(torch.from_numpy(projection.weight))
             self.projection.bias.copy_(torch.from_numpy(projection.bias))
+            self.marks.copy_(torch.from_numpy(projection.marks[:count, :size]) / self.layouts[0].num_codebooks)
         self.projection.requires_grad_(False)
+        self.marks.requires_grad_(False)
+
+
+def _mark_of_row(quantizers: Sequence[Quantizer], size: int) -> npt.NDArray[np.int64]:
+    """Which of [fingerprints * size] marks each row of the tables has, or the number after the last: int64 [rows]."""
+    places = []
+    for quantizer in quantizers:
+        layout, count = quantizer.layout, quantizer.num_fingerprints
+        of_table = np.full(layout.num_rows, count * size, dtype=np.int64)
+        starts, within = np.arange(count)[:, None] * size, np.arange(layout.codebook_size)
+        of_table[layout.num_rows - count * layout.codebook_size :] = (starts + within).ravel()
+        places.append(of_table)
+    return np.concatenate(places)
 
 
 def _book_starts(layout: CodeLayout) -> npt.NDArray[np.int64]:

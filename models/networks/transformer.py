@@ -27,6 +27,7 @@ class UserTransformer(nn.Module):
         self.input_norm = nn.LayerNorm(width, eps=1e-12)
         self.dropout = nn.Dropout(architecture.dropout)
         self.layers = nn.ModuleList(_Layer(architecture, width) for _ in range(architecture.layers))
+        self.output_map = nn.Linear(width, width, bias=False) if architecture.output_map else nn.Identity()
         self.apply(_initialise)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
@@ -34,7 +35,7 @@ class UserTransformer(nn.Module):
         hidden, future = self._embed(vectors), _future(vectors)
         for layer in self.layers:
             hidden = layer(hidden, future)
-        return hidden
+        return cast(torch.Tensor, self.output_map(hidden))
 
     def last(self, vectors: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """The user vector after the last item of each history alone, without computing the others in the last layer.
@@ -49,7 +50,13 @@ class UserTransformer(nn.Module):
         hidden, future = self._embed(vectors), _future(vectors)
         for layer in self.layers[:-1]:
             hidden = layer(hidden, future)
-        return cast(_Layer, self.layers[-1]).last(hidden, lengths)
+        return cast(torch.Tensor, self.output_map(cast(_Layer, self.layers[-1]).last(hidden, lengths)))
+
+    def hand_on(self, share: float) -> None:
+        """Let the attention of every layer, as it is before training, add ``share`` of the mean of what came before."""
+        with torch.no_grad():
+            for layer in self.layers:
+                cast(_Layer, layer).attention.hand_on(share)
 
     def _embed(self, vectors: torch.Tensor) -> torch.Tensor:
         positions = self.positions.weight[: vectors.shape[1]]  # [time, width]
@@ -108,6 +115,11 @@ class _Attention(nn.Module):
         self.output = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
 
+    def hand_on(self, share: float) -> None:
+        width = self.output.out_features
+        self.project.weight[2 * width :] += torch.eye(width)
+        self.output.weight += share * torch.eye(width)
+
     def forward(self, hidden: torch.Tensor, future: torch.Tensor) -> torch.Tensor:
         batch, time, width = hidden.shape
         split = self.project(hidden.flatten(0, 1)).view(batch, time, 3, self.heads, width // self.heads)
@@ -150,5 +162,5 @@ def _future(vectors: torch.Tensor) -> torch.Tensor:
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -24,8 +24,10 @@ from models.backbone import (
     read_projection,
 )
 from models.bundle import Bundle, read_bundle, write_bundle
+from models.codes import CodeLayout
 from models.errors import ArtifactMismatchError, InvalidArtifactError
 from models.manifest import BackboneManifest, LayoutManifest
+from models.quantizer import Quantizer
 from models.text_encoder import GRAPH_FILE as TEXT_GRAPH_FILE
 from tests.tiny_models import LAYOUT, TEXT_DIM, WIDTH, TinyStore, tiny_quantizer, write_tiny_backbone
 
@@ -108,10 +110,39 @@ def test_the_base_table_makes_an_item_the_projection_of_its_reconstructed_text()
     rng = np.random.default_rng(5)
     quantizer = tiny_quantizer(0)
     weight, bias = rng.standard_normal((WIDTH, TEXT_DIM)), rng.standard_normal(WIDTH)
-    table = Projection(weight.astype(np.float32), bias.astype(np.float32)).base_table(quantizer)
+    no_marks = np.zeros((0, 0, WIDTH), dtype=np.float32)
+    table = Projection(weight.astype(np.float32), bias.astype(np.float32), no_marks).base_table(quantizer)
     codes = quantizer.encode(rng.standard_normal((20, TEXT_DIM)).astype(np.float16))
     parts = np.concatenate([quantizer.centroids[book, codes[:, book]] for book in range(codes.shape[1])], axis=1)
     np.testing.assert_allclose(table.raw(codes), parts @ quantizer.rotation.T @ weight.T + bias, atol=1e-4)
+
+
+def test_fingerprints_get_the_marks_of_the_backbone_which_must_be_enough() -> None:
+    rng = np.random.default_rng(5)
+    plain = tiny_quantizer(0)
+    books, size = LAYOUT.num_codebooks, LAYOUT.codebook_size
+    quantizer = Quantizer(CodeLayout(books + 2, size), plain.rotation, plain.centroids)
+    zeros = np.zeros((WIDTH, TEXT_DIM), dtype=np.float32)
+    marks = rng.standard_normal((2, size + 1, WIDTH)).astype(np.float32)
+    table = Projection(zeros, zeros[:, 0], marks).base_table(quantizer)
+    codes = quantizer.encode(rng.standard_normal((20, TEXT_DIM)).astype(np.float16))
+    expected = marks[0, codes[:, books]] + marks[1, codes[:, books + 1]]
+    np.testing.assert_allclose(table.raw(codes) * (books + 2), expected, atol=1e-5)
+    for too_few in (marks[:1], marks[:, : size - 1], marks[:0]):
+        with pytest.raises(ArtifactMismatchError, match="2 fingerprints"):
+            Projection(zeros, zeros[:, 0], too_few).base_table(quantizer)
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (1, 8, WIDTH + 1)])
+def test_marks_of_another_shape_are_refused(tiny: TinyStore, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    tensors = {
+        "weight": np.zeros((WIDTH, TEXT_DIM), dtype=np.float32),
+        "bias": np.zeros(WIDTH, dtype=np.float32),
+        "marks": np.zeros(shape, dtype=np.float32),
+    }
+    backbone = Backbone.load(rewritten(tiny, tmp_path, {PROJECTION_FILE: save_safetensors(tensors)}), threads=1)
+    with pytest.raises(InvalidArtifactError, match="marks"):
+        _ = backbone.projection
 
 
 Tensors = dict[str, npt.NDArray[np.generic]]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from models.codes import CodeLayout
 from models.errors import InvalidCodesError
+from models.fingerprint import fingerprints
 from models.quantizer import Quantizer
 from models.table import CodeTable
 
@@ -117,3 +118,21 @@ def test_the_sha256_tells_quantisers_apart_by_every_value() -> None:
     rotation[0, 0] = np.nextafter(rotation[0, 0], np.float32(9))
     others = [Quantizer(one.layout, one.rotation, centroids), Quantizer(one.layout, rotation, one.centroids)]
     assert len({one.sha256, *(other.sha256 for other in others)}) == 3
+
+
+def test_indices_beyond_the_centroids_are_fingerprints_that_stand_for_nothing_in_text() -> None:
+    plain, texts = random_quantizer(CodeLayout(4, 16), TEXT_DIM), random_texts(50)
+    marked = Quantizer(CodeLayout(6, 16), plain.rotation, plain.centroids)
+    codes = marked.encode(texts)
+    assert marked.num_fingerprints == 2
+    assert codes[:, :4].tobytes() == plain.encode(texts).tobytes()
+    assert codes[:, 4:].tolist() == fingerprints(texts, 2, 16).tolist()
+    assert marked.sha256 != plain.sha256
+    meant = CodeTable(plain.layout, plain.centroids_in_text_space()).raw(codes[:, :4])
+    np.testing.assert_allclose(CodeTable(marked.layout, marked.centroids_in_text_space()).raw(codes), meant, atol=1e-5)
+
+
+def test_more_centroids_than_indices_are_refused() -> None:
+    plain = random_quantizer(CodeLayout(4, 16), TEXT_DIM)
+    with pytest.raises(InvalidCodesError, match="asks for"):
+        Quantizer(CodeLayout(3, 16), plain.rotation, plain.centroids)

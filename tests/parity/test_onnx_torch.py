@@ -20,7 +20,7 @@ TOLERANCE = 1e-4
 def network() -> UserTransformer:
     """The default network, with weights as large as training makes them."""
     generator = torch.Generator().manual_seed(0)
-    network = UserTransformer(TransformerArchitecture(), WIDTH, MAX_HISTORY).eval()
+    network = UserTransformer(TransformerArchitecture(output_map=True), WIDTH, MAX_HISTORY).eval()
     for name, parameter in network.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         parameter.data = noise / WIDTH**0.5 if parameter.dim() == 2 else parameter.data + 0.2 * noise

@@ -17,12 +17,21 @@ def codes_of(seed: int, count: int = 10) -> Codes:
     return cast(Codes, drawn.astype(LAYOUT.dtype))
 
 
-@pytest.fixture
-def tables() -> TiedCodeEmbedding:
-    """Two domains, with free rows as training would leave them."""
+def marked_quantizer(seed: int, fingerprints: int) -> Quantizer:
+    """Codes of the usual layout, the last indices of which are fingerprints."""
+    plain = tiny_quantizer(seed)
+    books = LAYOUT.num_codebooks - fingerprints
+    width = books * plain.centroids.shape[2]
+    return Quantizer(LAYOUT, np.ascontiguousarray(plain.rotation[:, :width]), plain.centroids[:books])
+
+
+@pytest.fixture(params=[0, 1, 2], ids=lambda count: f"{count} fingerprints")
+def tables(request: pytest.FixtureRequest) -> TiedCodeEmbedding:
+    """Two domains, with free rows and marks as training would leave them."""
     torch.manual_seed(0)
-    tables = TiedCodeEmbedding([tiny_quantizer(0), tiny_quantizer(1)], WIDTH)
+    tables = TiedCodeEmbedding([marked_quantizer(seed, request.param) for seed in (0, 1)], WIDTH)
     torch.nn.init.normal_(tables.free)
+    torch.nn.init.normal_(tables.marks)
     return tables
 
 
@@ -76,10 +85,12 @@ def test_a_row_knows_its_codebook_among_tables_of_several_layouts() -> None:
     assert tables.book_sizes.tolist() == [4] * 8 + [2] * 4
 
 
-def test_a_row_is_its_free_part_and_the_projection_of_its_own_centroid(tables: TiedCodeEmbedding) -> None:
+def test_a_row_is_its_free_part_and_the_projection_of_its_own_centroid_or_a_mark(tables: TiedCodeEmbedding) -> None:
     weight, bias = tables.projection.weight.detach().numpy(), tables.projection.bias.detach().numpy()
-    centroids = tiny_quantizer(1).centroids_in_text_space()
+    marks = tables.marks.detach().flatten(0, 1).numpy()
+    centroids = marked_quantizer(1, len(tables.marks)).centroids_in_text_space()
     expected = tables.free.detach().numpy()[LAYOUT.num_rows :] + centroids @ weight.T + bias
+    expected[LAYOUT.num_rows - len(marks) :] += LAYOUT.num_codebooks * marks
     np.testing.assert_allclose(tables.fold(1).rows, expected, atol=1e-5)
 
 
@@ -90,8 +101,11 @@ def test_fresh_tables_are_the_base_table_of_their_own_projection() -> None:
 
 
 def test_under_a_frozen_projection_the_free_rows_alone_learn(tables: TiedCodeEmbedding) -> None:
-    other = TiedCodeEmbedding([tiny_quantizer(3)], WIDTH)
-    other.freeze_projection(tables.export_projection())
+    quantizer = marked_quantizer(3, len(tables.marks))
+    other = TiedCodeEmbedding([quantizer], WIDTH)
+    projection = tables.export_projection()
+    other.freeze_projection(projection)
+    np.testing.assert_allclose(other.fold(0).rows, projection.base_table(quantizer).rows, atol=1e-5)
     assert [name for name, parameter in other.named_parameters() if parameter.requires_grad] == ["free"]
     assert torch.equal(other.projection.weight, tables.projection.weight)
 
@@ -109,5 +123,6 @@ def test_domains_that_cannot_be_trained_together_are_refused() -> None:
     layout = CodeLayout(2, 8)
     centroids = np.zeros((2, 8, TEXT_DIM // 2), dtype=np.float32)
     other = Quantizer(layout, np.eye(TEXT_DIM, dtype=np.float32), centroids)
-    with pytest.raises(ValueError, match="equally many codebooks"):
-        TiedCodeEmbedding([tiny_quantizer(0), other], WIDTH)
+    for quantizers in ([tiny_quantizer(0), other], [marked_quantizer(0, 1), marked_quantizer(1, 2)]):
+        with pytest.raises(ValueError, match="equally many codebooks"):
+            TiedCodeEmbedding(quantizers, WIDTH)

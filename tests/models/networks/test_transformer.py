@@ -9,10 +9,11 @@ from models.networks.transformer import LastUserVector, UserTransformer
 WIDTH, MAX_HISTORY = 12, 9
 
 
-@pytest.fixture
-def network() -> UserTransformer:
+@pytest.fixture(params=[False, True], ids=["plain", "output map"])
+def network(request: pytest.FixtureRequest) -> UserTransformer:
     torch.manual_seed(0)
-    return UserTransformer(TransformerArchitecture(layers=2, heads=3, inner=16), WIDTH, MAX_HISTORY).eval()
+    architecture = TransformerArchitecture(layers=2, heads=3, inner=16, output_map=request.param)
+    return UserTransformer(architecture, WIDTH, MAX_HISTORY).eval()
 
 
 @pytest.mark.parametrize("position", range(MAX_HISTORY))
