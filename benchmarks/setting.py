@@ -54,12 +54,7 @@ class Setting:
 
     def dataset(self, domain: str) -> Dataset:
         """One of the real data sets in the folder that VQREC_DATA names. Without it the benchmark ends, saying so."""
-        folder = Path(os.environ.get("VQREC_DATA", _REPOSITORY.parent / "shared" / "data"))
-        if not (folder / domain).is_dir():
-            sys.exit(
-                f"{self.name}: skipped, there is no {domain} in {folder}: set VQREC_DATA to the folder that has it"
-            )
-        return load_dataset(folder / domain)
+        return load_dataset(data_folder(self.name, domain) / domain)
 
     def adapter(self, dataset: Dataset, domain: str, store: ArtifactStore) -> Path:
         """The adapter that an earlier run left in the store, else one that is trained now with the default settings."""
@@ -93,6 +88,14 @@ class Setting:
         table = [dict(zip(columns, row, strict=True)) for row in rows]
         document = {"quick": self.quick, "cpus": available_cpus(), "table": table, **facts, **(series or {})}
         (RESULTS / f"{self.name}.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def data_folder(name: str, domain: str) -> Path:
+    """The folder that VQREC_DATA names; where it does not have the domain, the benchmark ``name`` ends, saying so."""
+    folder = Path(os.environ.get("VQREC_DATA", _REPOSITORY.parent / "shared" / "data"))
+    if not (folder / domain).is_dir():
+        sys.exit(f"{name}: skipped, there is no {domain} in {folder}: set VQREC_DATA to the folder that has it")
+    return folder
 
 
 def read_setting(name: str, description: str) -> Setting:

@@ -14,12 +14,10 @@ class AdaptConfig(TrainingConfig):
     """A run of ``adapt``.
 
     Args:
-        share: of the users, whose histories are all that is learned from; above 0, at most 1.
         alignment: how a permuted table is aligned with the shop's codes; its seed is that of ``fit``. None leaves the
             rows in their order.
     """
 
-    share: float = 1.0
     alignment: FitConfig | None = ALIGNMENT
 
     @classmethod

@@ -8,7 +8,6 @@ from models.manifest import AdapterManifest, BackboneManifest, LayoutManifest
 from models.quantizer import Quantizer
 from models.store import ArtifactStore
 from models.table import CodeTable
-from training.adapt_config import AdaptConfig
 from training.backbone_export import made_with
 from training.config import TrainingConfig
 from training.next_item_model import NextItemModel
@@ -74,4 +73,4 @@ def write_contents(
 
 def _share(config: TrainingConfig) -> dict[str, object]:
     """Whose metrics the adapter names: of how many of the users; nothing where those are all."""
-    return {"share": config.share} if isinstance(config, AdaptConfig) and config.share < 1 else {}
+    return {"share": config.share} if config.share < 1 else {}

@@ -26,6 +26,13 @@ _out = click.option("--out", required=True, type=_FOLDER, help="The artifact fol
 _seed = click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Fixes all chance."
 )
+_share = click.option(
+    "--share",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True, max=1),
+    help="Of the users, drawn by the seed, whose histories are learned from.",
+)
 
 
 @click.command()
@@ -72,7 +79,11 @@ def _training_options(stage: F) -> F:
             help="Epochs without a better validation NDCG@10.",
         ),
         click.option(
-            "--learning-rate", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True, max=1e3)
+            "--learning-rate",
+            default=3e-3,
+            show_default=True,
+            type=click.FloatRange(min=0, min_open=True, max=1e3),
+            help="Of a table's rows.",
         ),
         click.option(
             "--codebooks", default=32, show_default=True, help="Indices of an item code, fingerprints included."
@@ -87,6 +98,12 @@ def _training_options(stage: F) -> F:
 def _network_options(stage: F) -> F:
     """The options of a stage that makes a network."""
     options = [
+        click.option(
+            "--network-rate",
+            default=None,
+            type=click.FloatRange(0, 1000),
+            help="Of the network, as a part of that.  [default: 0; of pretrain 0.03, with permuted tables 1]",
+        ),
         click.option("--text-encoder", default=None, help="A name on the hub or a folder.  [default: MiniLM]"),
         click.option(
             "--width", default=300, show_default=True, type=click.IntRange(1), help="Of item and user vectors."
@@ -113,6 +130,7 @@ def _network_options(stage: F) -> F:
 @_data
 @click.option("--domain", required=True, help=_DOMAIN_HELP)
 @_out
+@_share
 @_training_options
 @_network_options
 def train(data: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: ANN401
@@ -121,7 +139,8 @@ def train(data: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: 
     from training.dataset import load_dataset  # noqa: PLC0415
     from training.train import train as run  # noqa: PLC0415
 
-    trained = run(load_dataset(data), _domain(domain), _store(out), _config(options))
+    config = replace(_config(options), share=options["share"])
+    trained = run(load_dataset(data), _domain(domain), _store(out), config)
     click.echo(trained.adapter.path.resolve())
 
 
@@ -140,7 +159,7 @@ def train(data: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: 
 )
 @click.option(
     "--redrawn-share",
-    default=0.75,
+    default=0.0,
     show_default=True,
     type=click.FloatRange(0, 1),
     help="Of a code's indices that a semi-synthetic negative draws anew; 0 makes none.",
@@ -174,13 +193,7 @@ def pretrain(first: tuple[Path, ...], more: tuple[Path, ...], out: Path, **optio
     "--quantizer-of", type=_EXISTING_FOLDER, help="An adapter whose item codes are kept.  [default: new codes]"
 )
 @click.option("--zero-shot", is_flag=True, help="Read no interactions: the backbone's base table as it is.")
-@click.option(
-    "--share",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True, max=1),
-    help="Of the users, drawn by the seed, whose histories are learned from.",
-)
+@_share
 @click.option(
     "--alignment-epochs",
     default=None,
@@ -275,6 +288,7 @@ def _config(options: dict[str, Any]) -> "TrainingConfig":
         max_epochs=options["epochs"],
         patience=options["patience"],
         learning_rate=options["learning_rate"],
+        network_rate=_network_rate(options),
         seed=options["seed"],
     )
     if options["codebook_size"] & (options["codebook_size"] - 1):
@@ -296,6 +310,14 @@ def _config(options: dict[str, Any]) -> "TrainingConfig":
         raise click.BadParameter(f"--fingerprints must be fewer than the {layout.num_codebooks} --codebooks")
     fingerprints = options["fingerprints"]
     return TrainingConfig(layout=layout, fingerprints=fingerprints, network=network, fit=fit, **text_encoder)
+
+
+def _network_rate(options: dict[str, Any]) -> float:
+    """From one shop a network that starts from text has little to learn; one that starts from random weights, all."""
+    given = options.get("network_rate")
+    if given is not None:
+        return float(given)
+    return {None: 0.0, "permuted": 1.0}.get(options.get("tables"), 0.03)
 
 
 def _adapt_config(options: dict[str, Any]) -> "AdaptConfig":

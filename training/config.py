@@ -32,9 +32,11 @@ class TrainingConfig:
         text_encoder: a name on the hub or a folder; not used where the backbone brings its own.
         network: not used where the backbone is given.
         fit: how long and how fast, and the seed of everything.
+        share: of the users, whose histories are all that is learned from; above 0, at most 1. Not of `pretrain`.
         tables: which kind of base table a backbone gets; not used where the backbone is given.
         redrawn_share: ρ, the share of a true code's indices that a semi-synthetic negative draws anew, 0 to 1; 0 makes
             no such negatives. Of `pretrain` alone.
+        drawn_negatives: how many items are drawn to be negatives of a batch. Of `pretrain` alone.
         batch_limits: of `pretrain` alone.
         text_start: whether a new network starts by recommending what is like the history in text, or from random
             weights. With permuted tables, which know no text, always from random ones.
@@ -45,9 +47,11 @@ class TrainingConfig:
     quantizer_of: Path | None = None
     text_encoder: str = DEFAULT_TEXT_ENCODER
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    fit: FitConfig = field(default_factory=FitConfig)
+    fit: FitConfig = field(default_factory=lambda: FitConfig(learning_rate=3e-3, network_rate=0.0))
+    share: float = 1.0
     tables: TableKind = "projected"
-    redrawn_share: float = 0.75
+    redrawn_share: float = 0.0
+    drawn_negatives: int = 4096
     batch_limits: BatchLimits = field(default_factory=BatchLimits)
     text_start: bool = True
 

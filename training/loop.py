@@ -1,7 +1,8 @@
 """The training loop that every stage shares: epochs, early stopping, checkpoints, a progress bar."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,12 +23,15 @@ class FitConfig:
         max_epochs: the most epochs.
         patience: training stops after so many epochs without a better validation score.
         learning_rate, weight_decay: AdamW's.
+        network_rate: what the learning rate is multiplied by for the parameters that a task calls shared; 0 leaves
+            those as they are.
         seed: fixes the order of batches and the dropout of every epoch, so that a resumed run equals an unbroken one.
     """
 
     max_epochs: int = 30
     patience: int = 4
     learning_rate: float = 1e-3
+    network_rate: float = 1.0
     weight_decay: float = 0.0
     seed: int = 0
 
@@ -43,6 +47,7 @@ class Task:
         batches_per_epoch: how many those are.
         loss: of one batch, a scalar; in several processes, each one's share of it, so that the shares sum up to it.
         validate: the score to maximise, NDCG@10. In several processes the first one alone is asked.
+        shared: parameters of the model that learn at a rate of their own.
     """
 
     label: str
@@ -51,6 +56,7 @@ class Task:
     batches_per_epoch: int
     loss: Callable[[Batch], torch.Tensor]
     validate: Callable[[], float]
+    shared: Sequence[nn.Parameter] = ()
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,7 @@ def fit(
         journal: gets ``loss`` after every batch and ``valid/ndcg@10`` after every epoch.
     """
     task.model.to(processes.device)
-    trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
-    # One pass over the weights instead of a dozen: with large tables the step costs a tenth.
-    optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    optimizer = _optimizer(task, config)
     run = _Run(task, optimizer, processes, journal or Journal())
     state = run.resume(checkpoints)
     total = config.max_epochs * task.batches_per_epoch if processes.is_first else 0  # the others show no bar
@@ -98,6 +102,24 @@ def fit(
     task.model.load_state_dict(state.best)
     task.model.to("cpu")
     return FitResult(state.epoch, state.best_epoch, state.best_score)
+
+
+def _optimizer(task: Task, config: FitConfig) -> torch.optim.Optimizer:
+    shared = {id(parameter) for parameter in task.shared}
+    if config.network_rate == 0:
+        for parameter in task.shared:
+            parameter.requires_grad_(False)
+    trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [parameter for parameter in trained if id(parameter) not in shared]},
+        {
+            "params": [parameter for parameter in trained if id(parameter) in shared],
+            "lr": config.learning_rate * config.network_rate,
+        },
+    ]
+    filled = [group for group in groups if group["params"]]
+    # One pass over the weights instead of a dozen: with large tables the step costs a tenth.
+    return torch.optim.AdamW(filled, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
 @dataclass(frozen=True, eq=False)

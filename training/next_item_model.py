@@ -59,6 +59,11 @@ class NextItemModel(nn.Module):
         self.register_buffer("trained_items", torch.from_numpy(trained), persistent=False)
         self.register_buffer("place_of_item", torch.from_numpy(place), persistent=False)  # [items]
 
+    @property
+    def shared(self) -> list[nn.Parameter]:
+        """All that other shops use as well: everything but the rows of tables."""
+        return [parameter for parameter in self.parameters() if parameter is not self.tables.free]
+
     def users(self, vectors: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """User vectors of length one [positions, width] of every position that counts.
 
@@ -76,9 +81,9 @@ class NextItemModel(nn.Module):
         return nn.functional.cross_entropy(self._logits(users, candidates), self.place_of_item[batch.targets])
 
     def in_batch_contrastive(
-        self, batch: Batch, whole: Batch | None = None, redrawn_share: float = 0.0
+        self, batch: Batch, whole: Batch | None = None, redrawn_share: float = 0.0, drawn: int = 0
     ) -> torch.Tensor:
-        """Cross-entropy over the targets of a batch, which come from all shops, and codes made from them; a scalar.
+        """Cross-entropy over the targets of a batch, which come from all shops, items drawn, and codes made; a scalar.
 
         Targets with the same code are one candidate, so that no positive is its own negative (VQ-Rec, section 3.3).
 
@@ -87,9 +92,11 @@ class NextItemModel(nn.Module):
             whole: the batch that ``batch`` is a part of, whose targets are the candidates; by default ``batch``. The
                 losses of all parts sum up to the loss of the whole.
             redrawn_share: where above 0, the target codes with this share of their indices redrawn are negatives, too.
+            drawn: how many items of any shop are negatives, too, each as likely. Targets are as likely as they are
+                popular, and with them alone what is popular would learn to keep away.
         """
         whole = batch if whole is None else whole
-        targets = torch.unique(self.first_of_code[whole.targets])
+        targets = torch.unique(self.first_of_code[torch.cat((whole.targets, self._drawn(drawn, whole.seed)))])
         inputs = self.first_of_code[batch.items]  # [batch, time]
         items, place = torch.unique(torch.cat((targets, inputs.flatten())), return_inverse=True)
         codes = self.rows[items]
@@ -101,6 +108,11 @@ class NextItemModel(nn.Module):
         positive = torch.searchsorted(targets, self.first_of_code[batch.targets])
         logits = self._logits(users, candidates)  # [positions, targets and synthetic codes]
         return nn.functional.cross_entropy(logits, positive, reduction="sum") / len(whole.targets)
+
+    def _drawn(self, count: int, seed: int) -> torch.Tensor:
+        """Items that occur in training: int64 [count]."""
+        generator = torch.Generator().manual_seed(seed)
+        return self.trained_items[torch.randint(len(self.trained_items), (count,), generator=generator)]
 
     def _synthetic(self, targets: torch.Tensor, share: float, seed: int) -> torch.Tensor:
         """A code for each target, as table rows [at most targets, D], without those that are a target's own."""

@@ -1,6 +1,7 @@
 """``vqrec pretrain``: one network from several shops, and what gives others their base tables."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 from models.bundle import Bundle, read_bundle
 from models.codes import CodeLayout
 from models.cpu import available_cpus
-from models.manifest import BackboneManifest
+from models.manifest import BackboneManifest, TableKind
+from models.networks.code_embedding import CodeEmbedding, TiedCodeEmbedding
 from models.quantizer import Quantizer
 from models.store import ArtifactStore
 from models.text_encoder import TextEncoder
@@ -121,7 +123,7 @@ def contrastive_task(
 
     def loss(batch: Batch) -> torch.Tensor:
         part = batch.part(processes.rank, processes.count)
-        return model.in_batch_contrastive(part, batch, config.redrawn_share)
+        return model.in_batch_contrastive(part, batch, config.redrawn_share, config.drawn_negatives)
 
     return Task(
         label=label,
@@ -129,7 +131,8 @@ def contrastive_task(
         batches=lambda seed: epoch_batches(sequences, seed, config.batch_limits),
         batches_per_epoch=number_of_batches(sequences, config.batch_limits),
         loss=loss,
-        validate=lambda: mean_validation(model, targets, journal or Journal()),
+        validate=lambda: mean_validation(model, targets, config.tables, journal or Journal()),
+        shared=model.shared,
     )
 
 
@@ -151,18 +154,27 @@ def sample_targets(targets: Targets, most: int, seed: int) -> Targets:
     return Targets(targets.histories.of_users(chosen), targets.items[chosen])
 
 
-def mean_validation(model: NextItemModel, targets: Sequence[Targets], journal: Journal) -> float:
-    """NDCG@10 averaged over the shops, so that a large one does not decide alone.
+def mean_validation(model: NextItemModel, targets: Sequence[Targets], kind: TableKind, journal: Journal) -> float:
+    """NDCG@10 averaged over the shops, so that a large one does not decide alone, under the tables that are exported.
+
+    With projected tables those are base tables, which hold nothing of what rows have learned: what counts is what a
+    shop gets that is not among these.
 
     Args:
         model: what is validated.
         targets: of each of its shops.
+        kind: of its tables.
         journal: gets every metric of every shop as ``valid/<number of the shop>/<metric>``.
     """
     scores = []
-    for domain, of_shop in enumerate(targets):
-        metrics = model.evaluate(domain, of_shop)
-        for name, value in metrics.items():
-            journal.note(f"valid/{domain}/{name}", value)
-        scores.append(metrics["ndcg@10"])
+    with _as_exported(model.tables, kind):
+        for domain, of_shop in enumerate(targets):
+            metrics = model.evaluate(domain, of_shop)
+            for name, value in metrics.items():
+                journal.note(f"valid/{domain}/{name}", value)
+            scores.append(metrics["ndcg@10"])
     return float(np.mean(scores))
+
+
+def _as_exported(tables: CodeEmbedding, kind: TableKind) -> AbstractContextManager[None]:
+    return tables.base_tables() if kind == "projected" and isinstance(tables, TiedCodeEmbedding) else nullcontext()

@@ -1,5 +1,7 @@
 """Train a quantiser on text vectors, and say how well its codes tell items apart."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import faiss
@@ -56,14 +58,14 @@ def train_quantizer(
         raise ValueError(f"{fingerprints} fingerprints leave no codebook of {layout.num_codebooks} indices")
     if len(text_vectors) < layout.codebook_size:
         raise ValueError(f"{len(text_vectors)} items cannot fill {layout.codebook_size} centroids: choose fewer")
-    faiss.omp_set_num_threads(available_cpus())  # a setting of the calling thread alone, whatever it was before
     text_dim = text_vectors.shape[1]
     books = CodeLayout(layout.num_codebooks - fingerprints, layout.codebook_size)
     padded_dim = -(-text_dim // books.num_codebooks) * books.num_codebooks
     vectors = np.zeros((len(text_vectors), padded_dim), dtype=np.float32)
     vectors[:, :text_dim] = text_vectors
-    rotation = _train_rotation(vectors, books, seed)  # [padded_dim, padded_dim]
-    centroids = _train_centroids(vectors @ rotation, books, seed)
+    with _all_threads():
+        rotation = _train_rotation(vectors, books, seed)  # [padded_dim, padded_dim]
+        centroids = _train_centroids(vectors @ rotation, books, seed)
     return Quantizer(layout, np.ascontiguousarray(rotation[:text_dim]), centroids)
 
 
@@ -73,6 +75,17 @@ def report_codes(codes: Codes, layout: CodeLayout) -> CodeReport:
     used = [len(np.unique(codes[:, book])) / layout.codebook_size for book in range(layout.num_codebooks)]
     shared = float(counts[counts > 1].sum() / len(codes))
     return CodeReport(len(codes), len(counts), shared, min(used), float(np.mean(used)))
+
+
+@contextmanager
+def _all_threads() -> Iterator[None]:
+    """FAISS counts them by a setting of the calling thread, which torch and whoever searches in FAISS write as well."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(available_cpus())
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _train_rotation(vectors: npt.NDArray[np.float32], layout: CodeLayout, seed: int) -> npt.NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """``vqrec train``: a network and a table from scratch, for one shop alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.bundle import Bundle
 from models.cpu import available_cpus
@@ -16,6 +16,7 @@ from training.dataset import Dataset
 from training.loop import Task, fit
 from training.next_item_model import new_model
 from training.progress import say
+from training.share import share_of_users
 from training.shop import open_shop
 from training.text_encoder_export import provide_text_encoder
 
@@ -34,11 +35,15 @@ def train(dataset: Dataset, domain: str, store: ArtifactStore, config: TrainingC
     Every position of a history is predicted in one pass, by softmax over the items of the training split, cosine and
     temperature. Training stops when validation NDCG@10 does, and an interrupted run resumes.
 
+    With a share of the users, the others' interactions are not seen at all; the quantiser is trained on the texts of
+    all items of the training split, as ``adapt`` does.
+
     Raises:
-        DataError: if the histories are too short to train on.
+        DataError: if the histories are too short to train on, or too few users are drawn.
     """
     encoder = TextEncoder.load(provide_text_encoder(config.text_encoder, store), available_cpus())
     shop = open_shop(dataset, encoder, store, config.new_quantizer)
+    shop = replace(shop, split=share_of_users(shop.split, config.share, config.fit.seed))
     model = new_model([shop], config)
     sequences = training_sequences(shop.split.train, config.network.max_history)
     task = Task(
@@ -48,12 +53,13 @@ def train(dataset: Dataset, domain: str, store: ArtifactStore, config: TrainingC
         batches_per_epoch=number_of_batches(sequences),
         loss=model.full_softmax,
         validate=lambda: model.evaluate(0, shop.split.valid)["ndcg@10"],
+        shared=model.shared,
     )
     checkpoints = CheckpointFolder.of_run(store.cache, "train", (dataset.fingerprint, shop.quantizer.sha256), config)
     result = fit(task, config.fit, checkpoints)
     say(f"training {domain}: best after epoch {result.best_epoch}, validation NDCG@10 {result.best_score:.4f}")
     model.eval()
-    base = base_of(model, "projected")
+    base = base_of(model, config.tables)
     backbone = write_backbone(store.backbones, model.network, base, encoder.bundle, config)
     adapter = export_adapter(store, domain, model, backbone, config)
     checkpoints.clear()

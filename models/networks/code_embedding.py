@@ -3,7 +3,8 @@
 Serving knows neither kind: what was trained is folded into one table on export, and stays codes and table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -142,6 +143,18 @@ class TiedCodeEmbedding(CodeEmbedding):
             marked = self.mark_of_row[rows[:, -len(self.marks) :]]  # [n, fingerprints]
             tied = tied + nn.functional.embedding_bag(marked, self.marks.flatten(0, 1), mode="sum")
         return nn.functional.embedding_bag(rows, self.free, mode="mean") + tied
+
+    @contextmanager
+    def base_tables(self) -> Iterator[None]:
+        """Within, free rows are zero: the tables are those of shops that nothing is known of but their texts."""
+        learned = self.free.detach().clone()
+        with torch.no_grad():
+            self.free.zero_()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                self.free.copy_(learned)
 
     def export_projection(self) -> Projection:
         """The projection as it is exported."""

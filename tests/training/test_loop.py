@@ -77,6 +77,18 @@ def test_training_learns(checkpoints: CheckpointFolder) -> None:
     assert accuracy(trained.eval()) == result.best_score
 
 
+@pytest.mark.parametrize(("rate", "moves"), [(0.0, False), (0.01, True), (1.0, True)])
+def test_what_is_shared_learns_at_a_rate_of_its_own(checkpoints: CheckpointFolder, rate: float, moves: bool) -> None:
+    trained = model()
+    before, shared = weights(trained), "2.weight"
+    part = replace(task(trained, lambda: accuracy(trained)), shared=[trained.get_parameter(shared)])
+    fit(part, FitConfig(1, 1, learning_rate=0.05, network_rate=rate), checkpoints)
+    steps = {name: (trained.state_dict()[name] - before[name]).abs().max().item() for name in before}
+    assert steps["0.weight"] > 0.04
+    assert (steps[shared] > 0) == moves
+    assert steps[shared] <= 1.01 * rate * 0.05 * BATCHES  # a step of Adam is the rate at most, or little more
+
+
 def test_it_stops_when_validation_no_longer_improves_and_keeps_the_best_weights(
     checkpoints: CheckpointFolder,
 ) -> None:

@@ -100,6 +100,21 @@ def test_synthetic_negatives_make_the_task_harder_and_are_drawn_by_the_batch(mod
     assert plain < first == again != other
 
 
+def test_drawn_items_are_negatives_and_are_drawn_by_the_batch(model: NextItemModel) -> None:
+    of = random_batch(8, seed=1)
+    plain = model.in_batch_contrastive(of).item()
+    first, again = (model.in_batch_contrastive(of, drawn=20).item() for _ in range(2))
+    other = model.in_batch_contrastive(Batch(of.items, of.counts, of.targets, seed=2), drawn=20).item()
+    assert plain < first == again != other
+    everything = model.in_batch_contrastive(of, drawn=10_000).item()
+    assert everything == pytest.approx(model.in_batch_contrastive(of, drawn=20_000).item())  # each item once
+
+
+def test_all_but_the_rows_is_shared(model: NextItemModel) -> None:
+    shared = {id(parameter) for parameter in model.shared}
+    assert [name for name, parameter in model.named_parameters() if id(parameter) not in shared] == ["tables.free"]
+
+
 def test_a_synthetic_code_that_is_a_targets_own_is_no_negative() -> None:
     """With two codebooks of two centroids nearly every code that is drawn is that of an item."""
     torch.manual_seed(0)

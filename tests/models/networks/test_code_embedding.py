@@ -110,6 +110,16 @@ def test_under_a_frozen_projection_the_free_rows_alone_learn(tables: TiedCodeEmb
     assert torch.equal(other.projection.weight, tables.projection.weight)
 
 
+def test_base_tables_hold_nothing_of_what_rows_have_learned(tables: TiedCodeEmbedding) -> None:
+    learned = tables.fold(1)
+    quantizer = marked_quantizer(1, len(tables.marks))
+    with tables.base_tables():
+        base = tables.fold(1)
+    expected = tables.export_projection().base_table(quantizer)
+    np.testing.assert_allclose(base.rows, expected.rows, atol=1e-5)
+    assert tables.fold(1).rows.tobytes() == learned.rows.tobytes()
+
+
 def test_what_was_folded_stays_when_training_goes_on(tables: TiedCodeEmbedding) -> None:
     folded = tables.fold(0)
     before = folded.rows.copy()
