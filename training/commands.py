@@ -130,17 +130,25 @@ def _network_options(stage: F) -> F:
 @_data
 @click.option("--domain", required=True, help=_DOMAIN_HELP)
 @_out
+@click.option("--zero-shot", is_flag=True, help="Read no interactions: a network and a table that go by text alone.")
 @_share
 @_training_options
 @_network_options
 def train(data: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: ANN401
     """Train a network and a table from scratch, for one shop alone. Prints the adapter's path."""
     wait_without_spinning()
-    from training.dataset import load_dataset  # noqa: PLC0415
+    from training.dataset import load_dataset, load_items  # noqa: PLC0415
     from training.train import train as run  # noqa: PLC0415
+    from training.zero_shot import train_zero_shot  # noqa: PLC0415
 
     config = replace(_config(options), share=options["share"])
-    trained = run(load_dataset(data), _domain(domain), _store(out), config)
+    where = (_domain(domain), _store(out), config)
+    if not options["zero_shot"]:
+        trained = run(load_dataset(data), *where)
+    elif config.share < 1:
+        raise click.UsageError("--zero-shot reads no interactions: leave out --share")
+    else:
+        trained = train_zero_shot(load_items(data), *where)
     click.echo(trained.adapter.path.resolve())
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from models.networks.code_embedding import CodeEmbedding, TiedCodeEmbedding
 from models.networks.transformer import UserTransformer
+from models.quantizer import Quantizer
 from training.batches import Batch
 from training.config import TrainingConfig
 from training.histories import Targets
@@ -147,14 +148,24 @@ class NextItemModel(nn.Module):
 
 def new_model(shops: Sequence[Shop], config: TrainingConfig) -> NextItemModel:
     """A fresh network and fresh tables of the wanted kind for these shops; the seed decides their weights."""
-    torch.manual_seed(config.fit.seed)
-    sizes = config.network
-    network = UserTransformer(sizes.architecture, sizes.width, sizes.max_history)
     quantizers = [shop.quantizer for shop in shops]
     if config.tables == "permuted":
-        common = CodeEmbedding.common(quantizers[0].layout, len(shops), sizes.width)
-        return NextItemModel(network, common, shops, sizes.temperature)
-    tables = TiedCodeEmbedding(quantizers, sizes.width)  # one for all where the shops share their quantiser
+        torch.manual_seed(config.fit.seed)
+        common = CodeEmbedding.common(quantizers[0].layout, len(shops), config.network.width)
+        return NextItemModel(_network(config), common, shops, config.network.temperature)
+    network, tables = new_network(quantizers, config)
+    return NextItemModel(network, tables, shops, config.network.temperature)
+
+
+def new_network(quantizers: Sequence[Quantizer], config: TrainingConfig) -> tuple[UserTransformer, TiedCodeEmbedding]:
+    """A fresh network and tied tables for domains with these quantisers; the same quantiser has the same table."""
+    torch.manual_seed(config.fit.seed)
+    network, tables = _network(config), TiedCodeEmbedding(quantizers, config.network.width)
     if config.text_start:
         start_from_text(network, tables, quantizers, config.fit.seed)
-    return NextItemModel(network, tables, shops, sizes.temperature)
+    return network, tables
+
+
+def _network(config: TrainingConfig) -> UserTransformer:
+    sizes = config.network
+    return UserTransformer(sizes.architecture, sizes.width, sizes.max_history)

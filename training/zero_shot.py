@@ -1,4 +1,4 @@
-"""``vqrec adapt --zero-shot``: an adapter for a shop of which nothing but its catalogue is known."""
+"""``--zero-shot`` of ``vqrec adapt`` and ``vqrec train``: a shop of which nothing but its catalogue is known."""
 
 from pathlib import Path
 
@@ -7,20 +7,25 @@ import numpy.typing as npt
 
 from models.bundle import Bundle
 from models.codes import CodeLayout
+from models.cpu import available_cpus
 from models.manifest import AdapterManifest
 from models.quantizer import Quantizer
 from models.store import ArtifactStore
+from models.text_encoder import TextEncoder
 from training.adapter_export import AdapterContents, write_contents
-from training.backbone_export import made_with
+from training.backbone_export import made_with, write_backbone
 from training.config import TrainingConfig
 from training.dataset import Dataset, Items
 from training.errors import DataError
 from training.histories import Histories
+from training.next_item_model import new_network
 from training.progress import say
 from training.quantize import report_codes, train_quantizer
 from training.shop import NewQuantizer
 from training.starting_point import StartingPoint
+from training.text_encoder_export import provide_text_encoder
 from training.text_vectors import encode_texts
+from training.train import TrainedShop
 
 
 def adapt_zero_shot(
@@ -45,6 +50,27 @@ def adapt_zero_shot(
     fingerprint = Dataset(items, _no_histories()).fingerprint
     how = {**made_with(config), "data": fingerprint, "zero_shot": True}
     return write_contents(store, AdapterContents(domain, quantizer, start.base_table(quantizer), how), start.backbone)
+
+
+def train_zero_shot(items: Items, domain: str, store: ArtifactStore, config: TrainingConfig) -> TrainedShop:
+    """Write a backbone and an adapter as training would start from them: text alone decides, and nobody has bought yet.
+
+    Whitening is that of the shop's own texts. Once there are histories, ``adapt`` tunes a table under this backbone.
+
+    Raises:
+        DataError: if there are fewer than two items to train a quantiser on.
+    """
+    encoder = TextEncoder.load(provide_text_encoder(config.text_encoder, store), available_cpus())
+    vectors = encode_texts(items.texts, encoder, store.cache)
+    quantizer = _trained(config.new_quantizer, vectors)
+    say(f"item codes: {report_codes(quantizer.encode(vectors), quantizer.layout)}")
+    network, tables = new_network([quantizer], config)
+    network.eval()
+    projection = tables.export_projection()
+    backbone = write_backbone(store.backbones, network, projection, encoder.bundle, config)
+    how = {**made_with(config), "data": Dataset(items, _no_histories()).fingerprint, "zero_shot": True}
+    contents = AdapterContents(domain, quantizer, projection.base_table(quantizer), how)
+    return TrainedShop(backbone, write_contents(store, contents, backbone))
 
 
 def _trained(quantizer: Quantizer | NewQuantizer, vectors: npt.NDArray[np.float16]) -> Quantizer:

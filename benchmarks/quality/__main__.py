@@ -33,7 +33,7 @@ def main() -> None:
     for number, system in enumerate(systems()):
         if options.only and not re.search(options.only, system.name):
             continue
-        for share in system.shares[:1] if options.quick else system.shares:
+        for share in _shares(system, options):
             for seed in _seeds(system, options.seeds[:1] if options.quick else options.seeds):
                 path = results / f"{number:02d}-{share:g}-{seed}.json"
                 if not path.is_file():
@@ -61,6 +61,11 @@ def _run(bench: Bench, catalogue: Catalogue, system: System, how: tuple[SplitNam
     )
 
 
+def _shares(system: System, options: argparse.Namespace) -> list[float]:
+    shares = system.shares[:1] if options.quick else system.shares
+    return [share for share in shares if not options.shares or share in options.shares]
+
+
 def _seeds(system: System, seeds: tuple[int, ...]) -> tuple[int | None, ...]:
     if not system.seeds:
         return (None,)
@@ -73,6 +78,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("demo/benchmarks/quality"), help="a folder to work in")
     parser.add_argument("--only", help="a regular expression: those systems alone, beside what was run before")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of systems in which chance plays a part")
+    parser.add_argument("--shares", type=float, nargs="+", help="of the users, of those that a system is trained on")
     parser.add_argument("--split", default="test", choices=["test", "valid"], help="which targets")
     options = parser.parse_args()
     options.work, options.seeds = options.work.resolve(), tuple(options.seeds)

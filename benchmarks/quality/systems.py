@@ -33,7 +33,7 @@ from training.ranking import Scorer, TieOrder
 from training.text_encoder_export import provide_text_encoder
 from training.text_vectors import encode_texts
 from training.train import train
-from training.zero_shot import adapt_zero_shot
+from training.zero_shot import adapt_zero_shot, train_zero_shot
 
 DOMAIN = "scientific"
 SHARES = (0.01, 0.05, 0.2, 1.0)
@@ -103,7 +103,7 @@ def systems() -> Iterator[System]:
     yield System("SASRec, item IDs", _sasrec)
     yield System("projected texts, no codes", _projected_texts)
     yield System("VQ-Rec's recipe, from scratch", partial(_from_scratch, _published), shares=SHARES)
-    yield System("vqrec, from scratch", partial(_from_scratch, TrainingConfig()), shares=SHARES)
+    yield System("vqrec, from scratch", partial(_from_scratch, TrainingConfig()), shares=(0.0, *SHARES))
     yield System("vqrec, transferred", partial(_transferred, "projected"), shares=(0.0, *SHARES))
     yield System("shared quantiser, transferred", partial(_transferred, "shared"), shares=(0.0, 1.0), ablation=True)
     yield System("permuted table, transferred", partial(_transferred, "permuted"), ablation=True)
@@ -150,7 +150,9 @@ def _projected_texts(bench: Bench, seed: int, _share: float) -> Scored:
 
 
 def _from_scratch(config: TrainingConfig, bench: Bench, seed: int, share: float) -> Scored:
-    run = replace(config, fit=bench.fit(seed, config.fit), share=share)
+    run = replace(config, fit=bench.fit(seed, config.fit), share=share or 1.0)
+    if share == 0:
+        return bench.by_adapter(train_zero_shot(bench.dataset.items, DOMAIN, bench.store, run).adapter)
     return bench.by_adapter(train(bench.dataset, DOMAIN, bench.store, run).adapter)
 
 

@@ -10,10 +10,11 @@ from models.adapter import DomainAdapter
 from models.backbone import read_projection
 from models.store import ArtifactStore
 from tests.training.small_shop import CONFIG, Pretrained, SmallShops, with_fit
+from training.adapt import adapt
 from training.dataset import Items
 from training.errors import DataError
 from training.evaluate import evaluate
-from training.zero_shot import adapt_zero_shot
+from training.zero_shot import adapt_zero_shot, train_zero_shot
 
 pytestmark = pytest.mark.training
 
@@ -62,3 +63,22 @@ def test_a_catalogue_of_one_item_is_refused(pretrained: Pretrained, tmp_path: Pa
         adapt_zero_shot(
             Items(("a",), ["tent"], [{}]), "shop", pretrained.backbone.path, ArtifactStore(tmp_path), CONFIG
         )
+
+
+def test_without_a_backbone_text_alone_finds_what_chance_does_not(shops: SmallShops, tmp_path: Path) -> None:
+    dataset, store = shops.dataset(1), shops.new_store(tmp_path)
+    shop = train_zero_shot(dataset.items, "new-shop", store, CONFIG)
+    assert shop.adapter.manifest.made_with["zero_shot"] is True
+    assert evaluate(dataset, shop.adapter.path).valid["recall@10"] > 3 * 10 / len(dataset.items)
+    adapter = DomainAdapter.load(shop.adapter.path)
+    np.testing.assert_array_equal(adapter.table.rows, read_projection(shop.backbone).base_table(adapter.quantizer).rows)
+    assert adapter.popularity == {}
+
+
+def test_histories_that_come_later_tune_the_table_under_the_same_backbone(shops: SmallShops, tmp_path: Path) -> None:
+    dataset, store = shops.dataset(1), shops.new_store(tmp_path)
+    before = train_zero_shot(dataset.items, "shop", store, CONFIG)
+    after = adapt(dataset, "shop", before.backbone.path, store, with_fit(max_epochs=3))
+    assert after.manifest.backbone == before.adapter.manifest.backbone
+    scores = [evaluate(dataset, adapter.path).valid["ndcg@10"] for adapter in (before.adapter, after)]
+    assert scores[1] > scores[0]
