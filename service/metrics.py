@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -38,6 +38,9 @@ class Metrics:
         )
         self.swaps = Counter("vqrec_swaps", "Adapter swaps.", ["domain", "outcome"], registry=self.registry)
         self.redis_up = Gauge("vqrec_redis_up", "1 while Redis answers.", registry=self.registry)
+        self.ready = Gauge("vqrec_ready", "1 while /readyz answers 200.", registry=self.registry)
+        self.faults = Gauge("vqrec_faults", "Reasons that /readyz gives.", registry=self.registry)
+        ProcessCollector(registry=self.registry)  # process_…: memory, processor time, open files
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

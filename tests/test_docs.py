@@ -70,7 +70,8 @@ def test_every_problem_is_described_and_no_other() -> None:
 def test_every_metric_is_described_and_no_other() -> None:
     described = set(re.findall(r"^\| `(vqrec_\w+)` \|", _read("operations.md"), re.MULTILINE))
     collected: list[Metric] = list(Metrics().registry.collect())
-    assert described == {metric.name + ("_total" if metric.type == "counter" else "") for metric in collected}
+    ours = [metric for metric in collected if metric.name.startswith("vqrec_")]
+    assert described == {metric.name + ("_total" if metric.type == "counter" else "") for metric in ours}
 
 
 @pytest.mark.parametrize("manifest", [TextEncoderManifest, BackboneManifest, AdapterManifest])

@@ -41,4 +41,6 @@ async def readyz(state: State, response: Response) -> Readiness:
 @router.get("/metrics", response_class=Response)
 async def metrics(state: State) -> Response:
     """What Prometheus reads."""
+    state.metrics.ready.set(state.reconciler.ready)
+    state.metrics.faults.set(len(state.reconciler.reasons()))
     return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -201,6 +201,23 @@ def test_adapt_zero_shot_needs_no_interactions(
 
 
 @pytest.mark.training
+def test_train_needs_no_interactions_for_a_start(vqrec: Vqrec, shops: SmallShops, tmp_path: Path) -> None:
+    store = shops.new_store(tmp_path / "out")
+    items_alone = tmp_path / "data"
+    items_alone.mkdir()
+    (items_alone / "items.parquet").write_bytes((shops.folders[0] / "items.parquet").read_bytes())
+    where = ("--data", items_alone, "--domain", "shop", "--out", store.root, *SIZES, *NETWORK)
+    started = vqrec("train", *where, "--zero-shot")
+    assert started.status == 0, started.err
+    adapter = read_bundle(Path(started.last_line), AdapterManifest).manifest
+    assert adapter.metrics == {}
+    assert [path.name for path in store.backbones.iterdir()] == [adapter.backbone[:12]]
+    refused = vqrec("train", *where, "--zero-shot", "--share", 0.5)
+    assert (refused.status, refused.out) == (2, "")
+    assert "leave out --share" in refused.err
+
+
+@pytest.mark.training
 def test_adapt_learns_from_a_share_of_the_users(
     vqrec: Vqrec, shops: SmallShops, pretrained: Pretrained, tmp_path: Path
 ) -> None:

@@ -20,7 +20,8 @@ async def test_metrics_tell_the_stages_of_the_work(shop: RunningService) -> None
         assert f'vqrec_stage_seconds_count{{stage="{stage}"}}' in answer.text
     assert 'vqrec_catalogue_items{domain="shop"} 5.0' in answer.text
     assert 'vqrec_swaps_total{domain="shop",outcome="succeeded"} 1.0' in answer.text
-    assert "vqrec_redis_up 1.0" in answer.text
+    for line in ("vqrec_redis_up 1.0", "vqrec_ready 1.0", "vqrec_faults 0.0", "process_resident_memory_bytes "):
+        assert f"\n{line}" in answer.text
 
 
 async def test_metrics_forget_a_deleted_domain(shop: RunningService) -> None:
