@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 from safetensors.numpy import save as save_safetensors
 
 from models.bundle import Bundle, read_bundle, write_bundle
@@ -20,7 +20,8 @@ from models.table import CodeTable
 TENSORS_FILE = "adapter.safetensors"
 POPULARITY_FILE = "popularity.json"
 
-_POPULARITY: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])
+_LARGEST_COUNT = 1 << 53  # counts become floats
+_POPULARITY_LIMIT = 1 << 27  # bytes: seven million items with ids of ten characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +55,7 @@ class DomainAdapter:
             raise InvalidArtifactError(f"{path.name}: {error.detail}") from error
         if quantizer.sha256 != bundle.manifest.quantizer:
             raise InvalidArtifactError(f"the quantiser of {path.name} is not the one its manifest names")
-        try:
-            popularity = _POPULARITY.validate_json(bundle.read_bytes(POPULARITY_FILE))
-        except ValidationError as error:
-            raise InvalidArtifactError(f"{path.name}/{POPULARITY_FILE} is not a map of item ids to counts") from error
-        return cls(bundle, quantizer, table, popularity)
+        return cls(bundle, quantizer, table, _read_popularity(bundle))
 
     @property
     def version(self) -> str:
@@ -82,15 +79,37 @@ def write_adapter(
     return write_bundle(folder, manifest, files)
 
 
+def _read_popularity(bundle: Bundle[AdapterManifest]) -> dict[str, int]:
+    name = f"{bundle.path.name}/{POPULARITY_FILE}"
+    entry = bundle.manifest.files.get(POPULARITY_FILE)
+    if entry is not None and entry.bytes > _POPULARITY_LIMIT:
+        raise InvalidArtifactError(f"{name} has {entry.bytes} bytes, more than {_POPULARITY_LIMIT}")
+    try:
+        counts = from_json(bundle.read_bytes(POPULARITY_FILE), allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidArtifactError(f"{name} is not a map of item ids to counts: {str(error)[:200]}") from error
+    if not isinstance(counts, dict):
+        raise InvalidArtifactError(f"{name} is not a map of item ids to counts, but a {type(counts).__name__}")
+    # Not pydantic, which would tell of each of a million wrong counts, and take seconds and gigabytes for it.
+    for item_id, count in counts.items():
+        if type(count) is not int or not 0 <= count <= _LARGEST_COUNT:
+            raise InvalidArtifactError(f"{name} has no count from 0 to {_LARGEST_COUNT} for {item_id[:100]!r}")
+    return counts
+
+
 def _read_tensors(bundle: Bundle[AdapterManifest]) -> tuple[Quantizer, CodeTable]:
     manifest, tensors = bundle.manifest, bundle.read_tensors(TENSORS_FILE)
     if tensors.keys() != {"rotation", "centroids", "table"}:
-        raise InvalidCodesError(f"{TENSORS_FILE} must hold rotation, centroids and table, not {sorted(tensors)}")
+        raise InvalidCodesError(
+            f"{TENSORS_FILE} must hold rotation, centroids and table, not {str(sorted(tensors))[:200]}"
+        )
     if any(tensor.dtype != np.float32 for tensor in tensors.values()):
         raise InvalidCodesError(f"the tensors of {TENSORS_FILE} must be float32")
     floats = cast(dict[str, npt.NDArray[np.float32]], tensors)
     layout = CodeLayout(manifest.layout.num_codebooks, manifest.layout.codebook_size)
     quantizer = Quantizer(layout, floats["rotation"], floats["centroids"])
+    if quantizer.centroids.size == 0:
+        raise InvalidCodesError(f"centroids are {list(quantizer.centroids.shape)}, which tells no item from another")
     table = CodeTable(layout, floats["table"])
     if (quantizer.text_dim, table.width) != (manifest.text_dim, manifest.width):
         raise InvalidCodesError(

@@ -92,6 +92,8 @@ def read_projection(bundle: Bundle[BackboneManifest]) -> Projection:
     """
     _check_kind(bundle, "projected")
     tensors = bundle.read_tensors(PROJECTION_FILE)
+    if not all(tensor.dtype == np.float32 and np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise InvalidArtifactError(f"the projection of {bundle.path.name} is not float32 and finite")
     weight, bias = tensors.get("weight"), tensors.get("bias")
     shape = (bundle.manifest.width, bundle.manifest.text_dim)
     marks = tensors.get("marks", np.zeros((0, 0, shape[0]), dtype=np.float32))

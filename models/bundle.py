@@ -1,13 +1,16 @@
 """An artifact on disk: a folder of files and the manifest that vouches for each, verified when read."""
 
 import hashlib
+import json
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +23,10 @@ from models.manifest import AdapterManifest, BackboneManifest, FileEntry, Manife
 
 MANIFEST = "manifest.json"
 _MANIFEST_LIMIT = 1 << 20
+_FILE_LIMIT = 2 << 30  # an ONNX file can be no larger, and no tensors of ours are
+_HEADER_LIMIT = 1 << 20  # of a safetensors file: a network of a thousand tensors needs a tenth
 _CHUNK = 1 << 20
+_TOLD = 200  # characters of what was found that an error tells
 
 AnyManifest = TextEncoderManifest | BackboneManifest | AdapterManifest
 M = TypeVar("M", TextEncoderManifest, BackboneManifest, AdapterManifest)
@@ -42,7 +48,19 @@ class Bundle(Generic[M]):
         return self.sha256[:12]
 
     def read_bytes(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
+        """The bytes of a file that the manifest vouches for, verified anew since the file may have changed meanwhile.
+
+        Raises:
+            InvalidArtifactError: if the manifest names no such file, or it is no longer what it was.
+        """
+        entry = self.manifest.files.get(name)
+        if entry is None:
+            raise InvalidArtifactError(f"{self.path.name} lacks the file {name}, which every {self.manifest.kind} has")
+        with _opened(self.path / name, f"{self.path.name} no longer has the file {name}") as file:
+            data = file.read(entry.bytes + 1)
+        if len(data) != entry.bytes or hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise InvalidArtifactError(f"{self.path.name}/{name} was changed while it was being read")
+        return data
 
     def read_tensors(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
         """The tensors of a safetensors file.
@@ -50,10 +68,17 @@ class Bundle(Generic[M]):
         Raises:
             InvalidArtifactError: if it is none.
         """
+        data = self.read_bytes(name)
         try:
-            return load_safetensors(self.read_bytes(name))
+            header = int.from_bytes(data[:8], "little")
+            if header > _HEADER_LIMIT:
+                raise ValueError(f"its header claims {header} bytes")
+            tensors = load_safetensors(data)
+            refuse_doubles(data[8 : 8 + header])
         except (SafetensorError, ValueError, KeyError) as error:
-            raise InvalidArtifactError(f"{self.path / name} is not a safetensors file: {error}") from error
+            told = str(error)[:_TOLD]
+            raise InvalidArtifactError(f"{self.path / name} is not a safetensors file we read: {told}") from error
+        return tensors
 
 
 def read_bundle(path: Path, manifest_type: type[M], sha256: str | None = None) -> Bundle[M]:
@@ -82,14 +107,13 @@ def read_bundle(path: Path, manifest_type: type[M], sha256: str | None = None) -
 
 def read_manifest_bytes(path: Path) -> bytes:
     """The raw manifest of the artifact at ``path``; errors as :func:`read_bundle`."""
-    manifest_path = path / MANIFEST
     if not path.is_dir():
         raise ArtifactNotFoundError(f"there is no artifact at {path}")
-    if manifest_path.is_symlink() or not manifest_path.is_file():
-        raise InvalidArtifactError(f"{path} has no {MANIFEST}: it is not an artifact")
-    if manifest_path.stat().st_size > _MANIFEST_LIMIT:
-        raise InvalidArtifactError(f"{manifest_path} is larger than {_MANIFEST_LIMIT} bytes")
-    return manifest_path.read_bytes()
+    with _opened(path / MANIFEST, f"{path} has no {MANIFEST}: it is not an artifact") as file:
+        raw = file.read(_MANIFEST_LIMIT + 1)
+    if len(raw) > _MANIFEST_LIMIT:
+        raise InvalidArtifactError(f"{path / MANIFEST} is larger than {_MANIFEST_LIMIT} bytes")
+    return raw
 
 
 def write_bundle(folder: Path, manifest: M, files: Mapping[str, bytes]) -> Bundle[M]:
@@ -162,35 +186,68 @@ def _write_synced(path: Path, data: bytes) -> None:
 
 def _parse_manifest(path: Path, raw: bytes) -> AnyManifest:
     try:
-        return _ANY_MANIFEST.validate_json(raw)
+        manifest = _ANY_MANIFEST.validate_json(raw)
+        refuse_doubles(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidArtifactError(f"{path / MANIFEST} cannot be read: {where}: {first['msg']}") from error
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])[:_TOLD]
+        raise InvalidArtifactError(f"{path / MANIFEST} cannot be read: {where}: {first['msg'][:_TOLD]}") from error
+    except ValueError as error:
+        raise InvalidArtifactError(f"{path / MANIFEST} cannot be read: {error}") from error
+    return manifest
+
+
+def refuse_doubles(raw: bytes) -> None:
+    """Raise ValueError if an object in this JSON has a key twice: of two readers, each might believe another."""
+
+    def unique(pairs: list[tuple[str, object]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {key[:_TOLD]!r} is there twice")
+            seen.add(key)
+
+    json.loads(raw, object_pairs_hook=unique)
 
 
 def _verify_files(path: Path, manifest: AnyManifest) -> None:
     for name, entry in manifest.files.items():
         _verify_file(path, name, entry)
-    surplus = sorted({entry.name for entry in path.iterdir()} - manifest.files.keys() - {MANIFEST})
+    try:
+        surplus = sorted({entry.name for entry in path.iterdir()} - manifest.files.keys() - {MANIFEST})
+    except OSError as error:
+        raise InvalidArtifactError(f"the folder {path.name} cannot be read: {error.strerror}") from error
     if surplus:
-        raise InvalidArtifactError(f"{path.name} holds files that its manifest does not name: {', '.join(surplus)}")
+        named = ", ".join(map(ascii, surplus))[:_TOLD]  # a name on disk need not be text
+        raise InvalidArtifactError(f"{path.name} holds files that its manifest does not name: {named}")
 
 
 def _verify_file(path: Path, name: str, entry: FileEntry) -> None:
-    file_path = path / name
-    if file_path.is_symlink() or not file_path.is_file():
-        raise InvalidArtifactError(f"{path.name} lacks the file {name} that its manifest names")
-    if file_path.stat().st_size != entry.bytes:
-        raise InvalidArtifactError(
-            f"{path.name}/{name} has {file_path.stat().st_size} bytes, its manifest says {entry.bytes}"
-        )
-    digest = hashlib.sha256()
-    with file_path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+    if entry.bytes > _FILE_LIMIT:
+        raise InvalidArtifactError(f"{path.name}/{name} may have {_FILE_LIMIT} bytes, its manifest says {entry.bytes}")
+    digest, found = hashlib.sha256(), 0
+    with _opened(path / name, f"{path.name} lacks the file {name} that its manifest names") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != entry.bytes:
+            raise InvalidArtifactError(f"{path.name}/{name} has {size} bytes, its manifest says {entry.bytes}")
+        while found <= entry.bytes and (chunk := file.read(_CHUNK)):
             digest.update(chunk)
+            found += len(chunk)
     if digest.hexdigest() != entry.sha256:
         raise InvalidArtifactError(f"{path.name}/{name} is damaged: its sha256 is not the manifest's")
+
+
+@contextmanager
+def _opened(path: Path, otherwise: str) -> Iterator[BinaryIO]:
+    """An ordinary file, never a link, nor a pipe whose other end would be waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise InvalidArtifactError(f"{otherwise}, only something that is not an ordinary file")
+            yield file
+    except (OSError, ValueError) as error:
+        raise InvalidArtifactError(f"{otherwise} ({error})") from error
 
 
 def _kind(manifest_type: type[M]) -> str:

@@ -78,7 +78,7 @@ class BackboneManifest(_Manifest):
     width: Size
     max_history: Size
     similarity: Literal["cosine"] = "cosine"
-    temperature: float = Field(gt=0)
+    temperature: FiniteFloat = Field(gt=0)
     text_encoder: Sha256
     text_dim: Size
     tables: TableKind = "projected"

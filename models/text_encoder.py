@@ -12,7 +12,7 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from models.bundle import Bundle, read_bundle
-from models.errors import InvalidArtifactError
+from models.errors import InvalidArtifactError, VqrecError
 from models.manifest import TextEncoderManifest
 from models.onnx_session import open_session
 
@@ -25,6 +25,9 @@ _TEXTS_PER_BATCH = 64
 
 # The fused node sums in another way and takes four times as long as the sum and the normalisation it stands for.
 _SLOWER = ("SkipLayerNormFusion",)
+
+_LARGEST_FLOAT16 = 65504
+_SOME_TEXT = "Ein Satz, der 12 Wörter hat: hammer 锤子 🔨 a-b_c/d.e"
 
 TextVectors = npt.NDArray[np.float16]
 
@@ -57,14 +60,25 @@ class TextEncoder:
             InvalidArtifactError, ArtifactNotFoundError, ArtifactMismatchError: see :func:`models.bundle.read_bundle`.
         """
         bundle = read_bundle(path, TextEncoderManifest, sha256)
-        try:
-            tokenizer = Tokenizer.from_str(bundle.read_bytes(TOKENIZER_FILE).decode())
-        except Exception as error:  # tokenizers raises a bare Exception
-            raise InvalidArtifactError(f"{path / TOKENIZER_FILE} is not a tokenizer: {error}") from error
-        tokenizer.enable_truncation(bundle.manifest.max_tokens)
-        tokenizer.no_padding()
+        tokenizer = _open_tokenizer(bundle)
         session = open_session(bundle.read_bytes(GRAPH_FILE), threads=1, without=_SLOWER)
-        return cls(bundle, session, tokenizer, threads)
+        encoder = cls(bundle, session, tokenizer, threads)
+        encoder._try_out()
+        return encoder
+
+    def _try_out(self) -> None:
+        """Encode the least that shows whether graph and tokenizer go together, and with the manifest."""
+        name, manifest = self.bundle.path.name, self.bundle.manifest
+        last = max(self.tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+        longest = [0] * (manifest.max_tokens - 1) + [last]
+        for token_ids in (self.tokenize([_SOME_TEXT])[0], longest):
+            try:
+                found = self.session.run(None, {"token_ids": np.array([token_ids], dtype=np.int64)})[0]
+            except Exception as error:  # ONNX Runtime raises a dozen unrelated types
+                raise InvalidArtifactError(f"the text encoder {name} cannot be run: {str(error)[:500]}") from error
+            # It is kept as float16, in which a large number is none.
+            if found.shape != (1, manifest.text_dim) or not (np.abs(found) <= _LARGEST_FLOAT16).all():
+                raise InvalidArtifactError(f"the text encoder {name} does not give {manifest.text_dim} finite numbers")
 
     @property
     def text_dim(self) -> int:
@@ -96,6 +110,23 @@ class TextEncoder:
         """Text vectors float16 [n, text_dim] of texts of one length in one batch, on the calling thread."""
         batch = np.array(token_ids, dtype=np.int64)  # [n, tokens]
         return np.asarray(self.session.run(None, {"token_ids": batch})[0], dtype=np.float16)
+
+
+def _open_tokenizer(bundle: Bundle[TextEncoderManifest]) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_str(bundle.read_bytes(TOKENIZER_FILE).decode())
+        tokenizer.enable_truncation(bundle.manifest.max_tokens)
+        tokenizer.no_padding()
+        tokenizer.encode_batch([_SOME_TEXT, ""])
+    except BaseException as error:
+        # What panics in tokenizers' Rust comes as a BaseException of a type that cannot be imported.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        if isinstance(error, VqrecError):
+            raise
+        fault = f"{bundle.path / TOKENIZER_FILE} is not a tokenizer that works: {str(error)[:500]}"
+        raise InvalidArtifactError(fault) from error
+    return tokenizer
 
 
 def batch_size(length: int) -> int:

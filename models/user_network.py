@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from models.errors import InvalidCodesError
+from models.errors import InvalidArtifactError, InvalidCodesError
 from models.onnx_session import open_session
 
 _LENGTHS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)
@@ -50,9 +50,17 @@ class UserNetwork:
         return users
 
     def warm_up(self) -> None:
-        """Run every padded length once, so that no request pays for a first run."""
+        """Run every padded length once, so that no request pays for a first run.
+
+        Raises:
+            InvalidArtifactError: if the network cannot be run at one of them.
+        """
         for padded in self._padded_lengths():
-            self._run([np.zeros((padded, self.width), dtype=np.float32)], padded)
+            try:
+                self._run([np.zeros((padded, self.width), dtype=np.float32)], padded)
+            except Exception as error:  # ONNX Runtime raises a dozen unrelated types
+                fault = str(error)[:500]
+                raise InvalidArtifactError(f"the network cannot be run with {padded} items: {fault}") from error
 
     def _run(self, histories: list[npt.NDArray[np.float32]], padded: int) -> npt.NDArray[np.float32]:
         vectors = np.zeros((len(histories), padded, self.width), dtype=np.float32)

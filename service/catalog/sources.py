@@ -120,7 +120,7 @@ class AdapterSources:
             (folder / MANIFEST).write_bytes(raw_manifest)
             for name, entry in manifest.files.items():
                 (folder / name).write_bytes(self._read(f"{url.rstrip('/')}/{name}", entry.bytes))
-            read_bundle(folder, AdapterManifest)
+            DomainAdapter.load(folder)  # whole, so that nothing stays here that is refused later
             return copy_bundle(folder, cache)
 
     def _read(self, url: str, limit: int) -> bytes:

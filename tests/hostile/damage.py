@@ -1,0 +1,135 @@
+"""Damaged and hostile artifacts. Each damage takes the folder of a sound one and leaves one that must be refused.
+
+Where a fault lies inside a file, the manifest is rewritten to vouch for it, so that a reader gets as far as the fault.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
+
+from models.bundle import MANIFEST
+
+Damage = Callable[[Path], object]
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+class Hostile(NamedTuple):
+    """A damage, and what the refusal must say (a regular expression)."""
+
+    damage: Damage
+    fault: str
+
+
+def copy_of(source: Path, folder: Path, damage: Damage) -> Path:
+    """A damaged copy of the artifact at ``source``."""
+    path = folder / "artifact"
+    shutil.copytree(source, path)
+    damage(path)
+    return path
+
+
+def vouch(path: Path, name: str, data: bytes) -> None:
+    """Write a file and let the manifest vouch for it."""
+    (path / name).write_bytes(data)
+    entry = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    change_manifest(path, lambda document: document["files"].update({name: entry}))
+
+
+def vouching(name: str, data: bytes) -> Damage:
+    return lambda path: vouch(path, name, data)
+
+
+def change_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    document = json.loads((path / MANIFEST).read_text())
+    change(document)
+    (path / MANIFEST).write_text(json.dumps(document))
+
+
+def change_tensors(name: str, change: Callable[[Tensors], Tensors]) -> Damage:
+    """Let a safetensors file hold something else."""
+
+    def damage(path: Path) -> None:
+        tensors = change(dict(load_safetensors((path / name).read_bytes())))
+        data = save_safetensors({key: np.ascontiguousarray(tensor) for key, tensor in tensors.items()})
+        vouch(path, name, data)
+
+    return damage
+
+
+def one_tensor(name: str, tensor: str, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Damage:
+    return change_tensors(name, lambda tensors: {**tensors, tensor: change(tensors[tensor])})
+
+
+def wrong_arrays() -> dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
+    """What can be wrong with an array of floats."""
+    changes: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+        "short": lambda array: array[:-1],
+        "narrow": lambda array: array[..., :-1],
+        "long": lambda array: np.concatenate([array, array]),
+        "nested": lambda array: array[None],
+        "empty": lambda array: array[:0],
+        "of no width": lambda array: array[..., :0],
+        "scalar": lambda array: np.array(1, dtype=array.dtype),
+    }
+    for dtype in (np.float64, np.float16, np.int32, np.uint8, np.bool_, np.complex64):
+        changes[np.dtype(dtype).name] = lambda array, dtype=dtype: array.astype(dtype)  # type: ignore[misc]
+    for value in (np.nan, np.inf, -np.inf):
+        changes[f"one {value}"] = lambda array, value=value: _with_last(array, value)  # type: ignore[misc]
+        changes[f"all {value}"] = lambda array, value=value: np.full_like(array, value)  # type: ignore[misc]
+    return changes
+
+
+def _with_last(array: npt.NDArray[Any], value: float) -> npt.NDArray[Any]:
+    changed = array.copy()
+    changed.flat[-1] = value
+    return changed
+
+
+def file_damages(name: str) -> dict[str, Hostile]:
+    """What can become of a file that the manifest vouches for as it was."""
+
+    def rewritten(change: Callable[[bytes], bytes]) -> Damage:
+        return lambda path: (path / name).write_bytes(change((path / name).read_bytes()))
+
+    def replaced(make: Callable[[Path], object]) -> Damage:
+        def damage(path: Path) -> None:
+            (path / name).rename(path.parent / "aside")
+            make(path / name)
+
+        return damage
+
+    faults: dict[str, tuple[Damage, str]] = {
+        "first byte flipped": (rewritten(lambda data: bytes([data[0] ^ 1]) + data[1:]), "damaged"),
+        "last byte flipped": (rewritten(lambda data: data[:-1] + bytes([data[-1] ^ 128])), "damaged"),
+        "zeros": (rewritten(lambda data: bytes(len(data))), "damaged"),
+        "reversed": (rewritten(lambda data: data[::-1][1:] + b"!"), "damaged"),
+        "cut": (rewritten(lambda data: data[: len(data) // 2]), "bytes"),
+        "emptied": (rewritten(lambda _: b""), "bytes"),
+        "longer": (rewritten(lambda data: data + b"\0"), "bytes"),
+        "a sparse terabyte": (lambda path: os.truncate(path / name, 1 << 40), "bytes"),
+        "lost": (lambda path: (path / name).unlink(), "lacks the file"),
+        "a link": (replaced(lambda file: file.symlink_to(file.parent.parent / "aside")), "lacks the file"),
+        "a link to nothing": (replaced(lambda file: file.symlink_to("nothing")), "lacks the file"),
+        "a link to itself": (replaced(lambda file: file.symlink_to(file)), "lacks the file"),
+        "a folder": (replaced(lambda file: file.mkdir()), "lacks the file"),
+        "a pipe": (replaced(os.mkfifo), "lacks the file"),
+        "a device": (replaced(lambda file: file.symlink_to("/dev/zero")), "lacks the file"),
+    }
+    return {f"{name} {what}": Hostile(damage, fault) for what, (damage, fault) in faults.items()}
+
+
+def without(tensors: Tensors, name: str) -> Tensors:
+    return {other: tensor for other, tensor in tensors.items() if other != name}
+
+
+def said(**update: object) -> Damage:
+    return lambda path: change_manifest(path, lambda document: document.update(update))
