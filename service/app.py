@@ -92,7 +92,7 @@ async def _lifespan(
         runtimes = RuntimeProvider(sources.store, recommend, metrics, _runtime_config(settings))
         if sources.backbone is not None:
             await runtimes.provide(sources.backbone)
-        registry, directory = Registry(runtimes, metrics), DomainDirectory(redis)
+        registry, directory = Registry(runtimes, metrics), DomainDirectory(redis, context.mark)
         operations = Operations(redis, directory, registry, new_id=lambda: uuid.uuid4().hex)
         builder = ReplicaBuilder(sources, runtimes, context)
         reconciler = Reconciler(directory, registry, builder, context, operations)

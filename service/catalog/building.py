@@ -38,10 +38,16 @@ class Models(NamedTuple):
 
 
 async def load(domain: str, models: Models, context: ReplicaContext, on_progress: Callable[[float], None]) -> Built:
-    """Read the catalogue from Redis, quantising again what has no code under the adapter's quantiser."""
+    """Read the catalogue from Redis, quantising again what has no code under the adapter's quantiser.
+
+    Raises:
+        RedisUnavailableError: also if Redis was emptied or replaced meanwhile.
+    """
+    store_changes = context.mark.changes
     position = await ChangeStream(context.redis, domain).end()
     loader = CatalogueLoader(context.repository(domain), models.adapter, context.build)
     columns = await loader.load_all(on_progress)
+    await context.mark.check(store_changes)
     loop = asyncio.get_running_loop()
     return Built(await loop.run_in_executor(context.build, _build, models, columns, context.index), position)
 

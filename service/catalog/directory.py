@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from service.catalog.keys import CONTROL, DOMAINS, DomainKeys
+from service.catalog.keys import CONTROL, DOMAINS, STORE, DomainKeys
+from service.catalog.mark import StoreMark, foreign_redis
 from service.catalog.scripts import ENLIST_DOMAIN, SET_ADAPTER
 from service.redis_client import BLOCK_SECONDS, RedisClient
 
@@ -44,15 +45,37 @@ class WantedDomain:
 
 
 class DomainDirectory:
-    """Reads and writes the choices. Every method raises RedisUnavailableError if Redis does not answer."""
+    """Reads and writes the choices. Every method raises RedisUnavailableError if Redis does not answer.
 
-    def __init__(self, redis: RedisClient) -> None:
+    What an admin call asks first, :meth:`get`, :meth:`exists` and :meth:`enlist`, raises it also if Redis is not the
+    one that it was.
+
+    Args:
+        mark: which Redis that is; shared by all parts of a process. Without it, any.
+    """
+
+    def __init__(self, redis: RedisClient, mark: StoreMark | None = None) -> None:
         self._redis = redis
+        self.mark = mark or StoreMark(redis)
         self._set_adapter = redis.commands.register_script(SET_ADAPTER)
         self._enlist = redis.commands.register_script(ENLIST_DOMAIN)
 
+    async def list_ours(self, *, serving: bool) -> list[WantedDomain]:
+        """Every domain, by name, of the Redis that it was; of any other only where no domain is ``serving``.
+
+        Raises:
+            RedisUnavailableError: if domains are missing for another reason than that they were deleted.
+        """
+        # Asked before as well: of a Redis that is being restored, the list may be read before the domains are back.
+        await self.mark.look(serving=serving)
+        listed = await self.list_all()
+        if listed:
+            await self.mark.claim()
+        await self.mark.check()
+        return listed
+
     async def list_all(self) -> list[WantedDomain]:
-        """Every domain, by name."""
+        """Every domain, by name, whatever Redis this is."""
         listed = cast("list[bytes]", await self._redis.run(self._redis.commands.hkeys(DOMAINS)))
         names = sorted(name.decode() for name in listed)
         pipe = self._redis.commands.pipeline(transaction=False)
@@ -64,6 +87,7 @@ class DomainDirectory:
 
     async def get(self, domain: str) -> WantedDomain | None:
         fields = await self._redis.run(self._redis.commands.hgetall(DomainKeys(domain).adapter))
+        await self.mark.check()
         return _parse(domain, cast("Mapping[bytes, bytes]", fields)) if fields else None
 
     async def backbone(self) -> str | None:
@@ -73,8 +97,13 @@ class DomainDirectory:
 
     async def enlist(self, domain: str, backbone: str) -> str:
         """Add a domain to the list unless other domains are bound to another backbone; answers the one they are."""
-        bound = await self._redis.run(self._enlist([DOMAINS], [domain, backbone]))
-        return cast(bytes, bound).decode()
+        arguments = [domain, backbone, self.mark.known or "", self.mark.new_id()]
+        answer = await self._redis.run(self._enlist([DOMAINS, STORE], arguments))
+        store, bound = (word.decode() for word in cast("list[bytes]", answer))
+        if not bound:
+            raise foreign_redis()
+        self.mark.remember(store)
+        return bound
 
     async def choose(self, choice: WantedDomain) -> bool:
         """Write a choice if the one with the revision before it is still there; False where another call came first.
@@ -87,7 +116,9 @@ class DomainDirectory:
         return bool(revision == choice.revision)
 
     async def exists(self, domain: str) -> bool:
-        return bool(await self._redis.run(self._redis.commands.hexists(DOMAINS, domain)))
+        exists = await self._redis.run(self._redis.commands.hexists(DOMAINS, domain))
+        await self.mark.check()
+        return bool(exists)
 
     async def delete(self, domain: str) -> None:
         """Remove a domain and all that belongs to it; doing it twice does no harm."""

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 DOMAINS = "vqrec:domains"
 """Hash: domain ─► sha256 of its backbone. It binds all domains to one backbone for as long as there are any."""
 
+STORE = "vqrec:store"
+"""String: a random id by which the service knows its Redis again; written with the first domain, and never deleted."""
+
 CONTROL = "vqrec:control"
 """Stream that says only that something changed: it wakes the reconcilers."""
 

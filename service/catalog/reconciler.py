@@ -147,7 +147,8 @@ class Reconciler:
                 self._redis_fault = None
 
     async def _compare(self) -> None:
-        wanted = {choice.domain: choice for choice in await self._directory.list_all()}
+        serving = bool(self._registry.domains)
+        wanted = {choice.domain: choice for choice in await self._directory.list_ours(serving=serving)}
         self._wanted = wanted
         self._registry.expect(wanted.keys())
         for domain in self._registry.domains:

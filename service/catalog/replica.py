@@ -3,15 +3,17 @@
 import asyncio
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 
 import structlog
 
 from models.adapter import DomainAdapter
 from service.catalog.directory import WantedDomain
 from service.catalog.loader import CatalogueLoader
+from service.catalog.mark import StoreMark
 from service.catalog.repository import CatalogueRepository
 from service.catalog.snapshot import DomainSnapshot
-from service.catalog.stream import Change, ChangeStream, StreamGapError, StreamId
+from service.catalog.stream import START, Change, ChangeStream, StreamGapError, StreamId
 from service.errors import RedisUnavailableError
 from service.inference.index.choice import IndexConfig
 from service.metrics import Metrics
@@ -42,8 +44,12 @@ class ReplicaContext:
     stream_length: int
     index: IndexConfig
 
+    @cached_property
+    def mark(self) -> StoreMark:
+        return StoreMark(self.redis)
+
     def repository(self, domain: str) -> CatalogueRepository:
-        return CatalogueRepository(self.redis, domain, self.stream_length)
+        return CatalogueRepository(self.redis, domain, self.stream_length, self.mark)
 
 
 class DomainReplica:
@@ -66,6 +72,7 @@ class DomainReplica:
         self._loader = CatalogueLoader(context.repository(wanted.domain), snapshot.adapter, context.apply)
         self._advanced = asyncio.Condition()
         self._was_away = False
+        self._store_changes = context.mark.changes
         self._stopped = False
         self._task: asyncio.Task[None] | None = None
 
@@ -131,9 +138,12 @@ class DomainReplica:
             backoff = min(2 * backoff, _LAST_BACKOFF)
 
     async def _step(self) -> None:
-        if self._was_away and await self._stream.end() < self._position:
+        self._context.mark.ensure()
+        store_changes = self._context.mark.changes
+        doubtful = self._was_away or store_changes != self._store_changes
+        if doubtful and await self._stream.end() < self._position:
             await self._reload("Redis has lost changes that were applied")
-        self._was_away = False
+        self._was_away, self._store_changes = False, store_changes
         try:
             changes = await self._stream.read(self._position)
         except StreamGapError as gap:
@@ -146,6 +156,8 @@ class DomainReplica:
             return
         item_ids = list(dict.fromkeys(change.item_id for change in changes))
         found = await self._loader.load(item_ids)
+        if len(found) < len(item_ids) or changes[0].after == START:
+            await self._context.mark.check()  # these items were deleted, and this is the stream that was followed
         loop = asyncio.get_running_loop()
         snapshot = await loop.run_in_executor(self._context.apply, self._snapshot.with_changes, found, item_ids)
         self._context.metrics.changes_applied.labels(self.domain).inc(len(changes))
@@ -153,9 +165,12 @@ class DomainReplica:
         await asyncio.sleep(_TOGETHER_SECONDS)
 
     async def _reload(self, reason: str) -> None:
+        store_changes = self._context.mark.changes
+        await self._context.mark.check()
         log.warning("catalogue-reloaded", domain=self.domain, reason=reason)
         position = await self._stream.end()
         columns = await self._loader.load_all(lambda _: None)
+        await self._context.mark.check(store_changes)
         loop = asyncio.get_running_loop()
         snapshot = await loop.run_in_executor(self._context.build, self._snapshot.rebuilt, columns)
         await self._advance(snapshot, position)

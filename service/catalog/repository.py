@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 from redis.exceptions import NoScriptError
 
 from service.catalog.keys import DomainKeys
+from service.catalog.mark import StoreMark
 from service.catalog.record import ItemRecord, StoredItem
 from service.catalog.scripts import DELETE_ITEM, PUT_ITEM, STORE_CODES
 from service.catalog.stream import StreamId
@@ -43,10 +44,18 @@ class ItemWrite:
 
 
 class CatalogueRepository:
-    """Reads and writes one domain. Every method raises RedisUnavailableError if Redis does not answer."""
+    """Reads and writes one domain. Every method raises RedisUnavailableError if Redis does not answer.
 
-    def __init__(self, redis: RedisClient, domain: str, stream_length: int) -> None:
+    What callers of the service ask for, :meth:`get`, :meth:`get_raw`, :meth:`put` and :meth:`delete`, raises it also if
+    Redis is not the one that it was.
+
+    Args:
+        mark: which Redis that is; without it, any.
+    """
+
+    def __init__(self, redis: RedisClient, domain: str, stream_length: int, mark: StoreMark | None = None) -> None:
         self._redis = redis
+        self._mark = mark or StoreMark(redis)
         self._keys = DomainKeys(domain)
         self._stream_length = stream_length
         self._put = redis.commands.register_script(PUT_ITEM)
@@ -55,10 +64,14 @@ class CatalogueRepository:
 
     async def get(self, item_ids: Sequence[str]) -> list[StoredItem | None]:
         """The items with these ids, None where there is none that can be read."""
-        return [StoredItem.parse(item_id, value) for item_id, value in await self.get_raw(item_ids)]
+        raw = await self.get_raw(item_ids)
+        if any(value is None for _, value in raw):
+            await self._mark.check()
+        return [StoredItem.parse(item_id, value) for item_id, value in raw]
 
     async def get_raw(self, item_ids: Sequence[str]) -> list[tuple[str, bytes | None]]:
         """As :meth:`get`, with the values as they are stored."""
+        self._mark.ensure()
         raw = await self._hmget(self._keys.items, item_ids)
         return list(zip(item_ids, raw, strict=True))
 
@@ -113,10 +126,11 @@ class CatalogueRepository:
         Raises:
             UnknownDomainError: if the domain was deleted; items before that are gone with it.
         """
+        self._mark.ensure()
         changes: list[StreamId | None] = []
         for start in range(0, len(writes), _PIPELINE):
             for status, change in await self._run_puts(quantizer, writes[start : start + _PIPELINE]):
-                self._check_known(status)
+                await self._check_known(status)
                 changes.append(StreamId.parse(change.decode()) if status == b"stored" else None)
         return changes
 
@@ -126,9 +140,10 @@ class CatalogueRepository:
         Raises:
             UnknownItemError, UnknownDomainError: if there is none.
         """
+        self._mark.ensure()
         arguments = [item_id, str(self._stream_length)]
         status, change = await self._redis.run(self._delete(self._script_keys(quantizer), arguments))
-        self._check_known(status)
+        await self._check_known(status)
         if status == b"unknown-item":
             raise UnknownItemError(f"the domain {self._keys.domain!r} has no item {item_id!r}")
         return StreamId.parse(change.decode())
@@ -155,7 +170,9 @@ class CatalogueRepository:
         record = write.record.model_dump_json()
         return [write.item_id, write.replaces, record, write.vector or b"", code, str(self._stream_length)]
 
-    def _check_known(self, status: bytes) -> None:
+    async def _check_known(self, status: bytes) -> None:
+        if status.startswith(b"unknown-"):
+            await self._mark.check()  # what an emptied Redis lacks was not deleted
         if status == b"unknown-domain":
             raise UnknownDomainError(f"there is no domain {self._keys.domain!r}")
 

@@ -63,10 +63,17 @@ return redis.call('HINCRBY', KEYS[1], 'revision', 1)
 """
 
 ENLIST_DOMAIN = """
--- KEYS domains; ARGV domain, backbone. Answers the backbone that all domains are bound to.
+-- KEYS domains, store; ARGV domain, backbone, the store's id ('' if it is not known yet), an id if it has none
+-- Answers the store's id and the backbone that all domains are bound to; nothing is written to another store.
+local store = redis.call('GET', KEYS[2]) or ''
+if ARGV[3] ~= '' and store ~= ARGV[3] then return {store, ''} end
+if store == '' then
+  store = ARGV[4]
+  redis.call('SET', KEYS[2], store)
+end
 for _, bound in ipairs(redis.call('HVALS', KEYS[1])) do
-  if bound ~= ARGV[2] then return bound end
+  if bound ~= ARGV[2] then return {store, bound} end
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-return ARGV[2]
+return {store, ARGV[2]}
 """

@@ -9,7 +9,7 @@ import pytest
 from service.catalog.directory import AdapterChoice, DomainDirectory, WantedDomain
 from service.catalog.record import ItemRecord
 from service.catalog.repository import CatalogueRepository, ItemWrite
-from service.errors import UnknownDomainError
+from service.errors import RedisUnavailableError, UnknownDomainError
 from service.metrics import Metrics
 from service.redis_client import RedisClient
 from service.redis_server import RedisServerConfig, embedded_redis
@@ -58,7 +58,7 @@ async def test_a_first_write_amid_a_delete_leaves_nothing(clients: tuple[Interru
 
     interrupted.interruption = write
     await directory.delete("shop")
-    assert await other.run(other.commands.keys("vqrec:*")) == []
+    assert await other.run(other.commands.keys("vqrec:*")) == [b"vqrec:store"]
 
 
 async def test_a_delete_takes_the_codes_of_every_quantiser(clients: tuple[InterruptedRedis, RedisClient]) -> None:
@@ -74,3 +74,22 @@ async def test_a_delete_takes_the_codes_of_every_quantiser(clients: tuple[Interr
     await directory.delete("shop")
     await directory.delete("shop")
     assert await redis.run(redis.commands.keys("vqrec:*")) == []
+
+
+async def test_a_new_domain_is_not_written_to_an_emptied_redis(clients: tuple[InterruptedRedis, RedisClient]) -> None:
+    _, redis = clients
+    directory = DomainDirectory(redis)
+    await directory.enlist("shop", "b" * 64)
+    await redis.run(redis.commands.flushall())
+    with pytest.raises(RedisUnavailableError, match="emptied or replaced"):
+        await directory.enlist("garden", "b" * 64)
+    assert await redis.run(redis.commands.keys("*")) == []
+
+
+async def test_two_processes_that_make_the_first_domains_agree_on_the_mark(
+    clients: tuple[InterruptedRedis, RedisClient],
+) -> None:
+    one, two = (DomainDirectory(redis) for redis in clients)
+    await one.enlist("shop", "b" * 64)
+    await two.enlist("garden", "b" * 64)
+    assert one.mark.known == two.mark.known is not None
