@@ -44,12 +44,9 @@ def adapt_zero_shot(
     start = StartingPoint.open(backbone_path, store, config)
     if start.backbone.manifest.tables == "permuted":
         say("the backbone's tables are permuted, and only histories can align them: these codes will mean nothing")
-    vectors = encode_texts(items.texts, start.encoder, store.cache)
-    quantizer = _trained(start.quantizer, vectors)
-    say(f"item codes: {report_codes(quantizer.encode(vectors), quantizer.layout)}")
-    fingerprint = Dataset(items, _no_histories()).fingerprint
-    how = {**made_with(config), "data": fingerprint, "zero_shot": True}
-    return write_contents(store, AdapterContents(domain, quantizer, start.base_table(quantizer), how), start.backbone)
+    quantizer = _trained(start.quantizer, encode_texts(items.texts, start.encoder, store.cache))
+    contents = AdapterContents(domain, quantizer, start.base_table(quantizer), _how(items, config))
+    return write_contents(store, contents, start.backbone)
 
 
 def train_zero_shot(items: Items, domain: str, store: ArtifactStore, config: TrainingConfig) -> TrainedShop:
@@ -61,26 +58,31 @@ def train_zero_shot(items: Items, domain: str, store: ArtifactStore, config: Tra
         DataError: if there are fewer than two items to train a quantiser on.
     """
     encoder = TextEncoder.load(provide_text_encoder(config.text_encoder, store), available_cpus())
-    vectors = encode_texts(items.texts, encoder, store.cache)
-    quantizer = _trained(config.new_quantizer, vectors)
-    say(f"item codes: {report_codes(quantizer.encode(vectors), quantizer.layout)}")
+    quantizer = _trained(config.new_quantizer, encode_texts(items.texts, encoder, store.cache))
     network, tables = new_network([quantizer], config)
     network.eval()
     projection = tables.export_projection()
     backbone = write_backbone(store.backbones, network, projection, encoder.bundle, config)
-    how = {**made_with(config), "data": Dataset(items, _no_histories()).fingerprint, "zero_shot": True}
-    contents = AdapterContents(domain, quantizer, projection.base_table(quantizer), how)
+    contents = AdapterContents(domain, quantizer, projection.base_table(quantizer), _how(items, config))
     return TrainedShop(backbone, write_contents(store, contents, backbone))
 
 
-def _trained(quantizer: Quantizer | NewQuantizer, vectors: npt.NDArray[np.float16]) -> Quantizer:
-    if isinstance(quantizer, Quantizer):
-        return quantizer
-    if len(vectors) < 2:
+def _trained(wanted: Quantizer | NewQuantizer, vectors: npt.NDArray[np.float16]) -> Quantizer:
+    """The quantiser that is there, or a new one; how well its codes tell these texts apart is said."""
+    if isinstance(wanted, Quantizer):
+        quantizer = wanted
+    elif len(vectors) < 2:
         raise DataError("a quantiser needs at least two items to learn from")
-    return train_quantizer(
-        vectors, CodeLayout.fitting(len(vectors), quantizer.layout), quantizer.seed, quantizer.fingerprints
-    )
+    else:
+        layout = CodeLayout.fitting(len(vectors), wanted.layout)
+        quantizer = train_quantizer(vectors, layout, wanted.seed, wanted.fingerprints)
+    say(f"item codes: {report_codes(quantizer.encode(vectors), quantizer.layout)}")
+    return quantizer
+
+
+def _how(items: Items, config: TrainingConfig) -> dict[str, object]:
+    """What the adapter's manifest says of how it came about."""
+    return {**made_with(config), "data": Dataset(items, _no_histories()).fingerprint, "zero_shot": True}
 
 
 def _no_histories() -> Histories:

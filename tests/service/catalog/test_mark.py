@@ -1,27 +1,14 @@
 """The mark by which a process knows its Redis again."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from service.catalog.mark import StoreMark
 from service.errors import RedisUnavailableError
-from service.metrics import Metrics
 from service.redis_client import RedisClient
-from service.redis_server import RedisServerConfig, embedded_redis
 
 pytestmark = pytest.mark.anyio
 
 STORE = "vqrec:store"
-
-
-@pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisClient]:
-    async with embedded_redis(RedisServerConfig(tmp_path / "redis", "everysec", 30)) as url:
-        client = RedisClient(url, 5.0, 8, Metrics())
-        yield client
-        await client.close()
 
 
 @pytest.fixture

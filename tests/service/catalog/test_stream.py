@@ -1,8 +1,5 @@
 """The change stream."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +9,7 @@ from service.catalog.record import ItemRecord
 from service.catalog.repository import CatalogueRepository, ItemWrite
 from service.catalog.stream import START, ChangeStream, StreamGapError, StreamId
 from service.errors import UnknownDomainError, UnknownItemError
-from service.metrics import Metrics
 from service.redis_client import RedisClient
-from service.redis_server import RedisServerConfig, embedded_redis
 
 pytestmark = pytest.mark.anyio
 
@@ -26,14 +21,6 @@ CHOICE = WantedDomain("shop", "i", 1, "operation", AdapterChoice("adapters/shop/
 def test_ids_are_ordered_as_redis_orders_them(one: tuple[int, int], other: tuple[int, int]) -> None:
     assert (StreamId(*one) < StreamId(*other)) == (one < other)
     assert StreamId.parse(str(StreamId(*one))) == StreamId(*one)
-
-
-@pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisClient]:
-    async with embedded_redis(RedisServerConfig(tmp_path / "redis", "everysec", 30)) as url:
-        client = RedisClient(url, 5.0, 8, Metrics())
-        yield client
-        await client.close()
 
 
 @pytest.fixture
