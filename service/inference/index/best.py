@@ -3,13 +3,13 @@
 It lies in a row of the arrays that a search returns, ``scores`` float32 [k] and ``slots`` int64 [k].
 """
 
-import numba
 import numpy as np
 
+from service.inference.index.compiling import kernel
 from service.inference.index.protocol import Scores, Slots
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def is_better(score: np.float32, slot: int, other_score: np.float32, other_slot: int, popularity: Scores) -> bool:
     """Whether an item comes before another: by score, then by popularity, then by slot."""
     if score != other_score:
@@ -19,7 +19,7 @@ def is_better(score: np.float32, slot: int, other_score: np.float32, other_slot:
     return slot < other_slot
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def offer(score: np.float32, slot: int, scores: Scores, slots: Slots, size: int, popularity: Scores) -> int:
     """Keep an item if it is among the best; returns how many are kept now, of ``size`` before."""
     if size < len(scores):
@@ -37,7 +37,7 @@ def offer(score: np.float32, slot: int, scores: Scores, slots: Slots, size: int,
     return size
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def sort_best(scores: Scores, slots: Slots, size: int, popularity: Scores) -> None:
     """Order the ``size`` items that were kept, best first, and fill up with -inf and -1."""
     for last in range(size - 1, 0, -1):
@@ -48,7 +48,7 @@ def sort_best(scores: Scores, slots: Slots, size: int, popularity: Scores) -> No
     slots[size:] = -1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def _sink(score: np.float32, slot: int, scores: Scores, slots: Slots, size: int, popularity: Scores) -> None:
     """Replace the root of a heap of ``size`` by an item."""
     place = 0

@@ -8,13 +8,14 @@ scored, so that the answer is that of a full scan.
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
+
+from service.inference.index.compiling import kernel
 
 BLOCK = 64
 TABLE = 256  # entries of a codebook's table of bytes at least: four registers of 64
@@ -182,7 +183,7 @@ def _spread(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(builder.insert_element(undefined, value, _INT(0)), undefined, _shuffle([0] * BLOCK))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def round_up(entries: Any, num_codebooks: int, tables: Any) -> tuple[np.float32, np.float32]:
     """Tables of bytes of which ``base + step * sum`` is at least the sum of entries, rounding of float32 included.
 
@@ -212,7 +213,7 @@ def round_up(entries: Any, num_codebooks: int, tables: Any) -> tuple[np.float32,
     return np.float32(base + magnitude * 2.0**-19), np.float32(step)
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@kernel(fastmath=True)
 def extremes(entries: Any) -> tuple[np.float32, np.float32]:
     low, high = entries[0], entries[0]
     for entry in entries:

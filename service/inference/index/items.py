@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.codes import Codes
+from service.inference.index.compiling import kernel
 from service.inference.index.protocol import Scores
 
 Starts = npt.NDArray[np.int64]
@@ -82,7 +82,7 @@ def _run(kernel: Callable[..., None], calls: Sequence[tuple[Any, ...]], threads:
             done.result()
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def _set_norms_and_means(
     rows: Scores, codes: Any, starts: Starts, first: int, last: int, inverse_norms: Scores, means: Vectors
 ) -> None:
@@ -100,7 +100,7 @@ def _set_norms_and_means(
         mean /= np.float32(max(1, starts[number + 1] - starts[number]))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def _set_vectors(rows: Scores, codes: Any, inverse_norms: Scores, vectors: Vectors) -> None:
     for item in range(len(codes)):
         _add_rows(rows, codes[item], vectors[item])
@@ -108,7 +108,7 @@ def _set_vectors(rows: Scores, codes: Any, inverse_norms: Scores, vectors: Vecto
             vectors[item, column] *= inverse_norms[item]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def _set_means(rows: Scores, codes: Any, vectors: Vectors) -> None:
     num_codebooks = np.float32(codes.shape[1])
     for item in range(len(codes)):
@@ -117,7 +117,7 @@ def _set_means(rows: Scores, codes: Any, vectors: Vectors) -> None:
             vectors[item, column] /= num_codebooks
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def _add_rows(rows: Scores, code: Any, out: Scores) -> None:
     """The sum of a code's rows, in the order of codebooks; eight rows at a time, since many are far apart in memory."""
     num_codebooks, width = len(code), rows.shape[1]
@@ -139,7 +139,7 @@ def _add_rows(rows: Scores, code: Any, out: Scores) -> None:
             out[column] += row_of_place[column]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def _square(vector: Scores) -> float:
     """The square of its length, summed in float64 in an order of its own, so that it is the same everywhere."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from service.inference.index.best import offer, sort_best
 from service.inference.index.blocks import BLOCK, TABLE, extremes, lowest_bit, prefetch, round_up, set_sums, survivors
+from service.inference.index.compiling import kernel
 from service.inference.index.items import Starts
 from service.inference.index.nominees import holds
 from service.inference.index.protocol import Mask, Scores, Slots
@@ -17,7 +17,7 @@ _BUCKETS = 1024
 _AHEAD = 2  # lists whose memory is asked for before they are scanned
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def search_lists(
     entries: Scores,
     codes: Any,
@@ -72,7 +72,7 @@ def search_lists(
         sort_best(scores[user], slots[user], kept, popularity)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def _count(mask: Mask) -> int:
     total = 0
     for allowed in mask:
@@ -80,7 +80,7 @@ def _count(mask: Mask) -> int:
     return total
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def gather(
     allowed: Mask,
     codes: Any,
@@ -107,7 +107,7 @@ def gather(
                 count += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def set_order(list_scores: Scores, order: Slots) -> None:
     """Lists by descending score, those of about the same score by number: a counting sort into buckets."""
     low, high = extremes(list_scores)
@@ -128,7 +128,7 @@ def set_order(list_scores: Scores, order: Slots) -> None:
         places[bucket] += 1
 
 
-@numba.njit(nogil=True, cache=True, inline="always")  # a call a list with so many arrays costs as much as its items
+@kernel(inline="always")  # a call a list with so many arrays costs as much as its items
 def _scan(
     entries: Scores,
     tables: npt.NDArray[np.uint8],

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from service.inference.index.best import offer, sort_best
+from service.inference.index.compiling import kernel
 from service.inference.index.items import for_kernels
 from service.inference.index.protocol import Mask, Scores, Slots
 from service.inference.index.scoring import CodeScorer, fill_for, padded, score
@@ -98,7 +98,7 @@ def flattened(excluded: Sequence[Slots] | None, num_users: int) -> tuple[Slots, 
     return np.concatenate([np.sort(slots) for slots in excluded]).astype(np.int64, copy=False), starts
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def holds(slots: Slots, start: int, stop: int, slot: int) -> bool:
     """Whether the sorted ``slots[start:stop]`` hold a slot."""
     while start < stop:
@@ -112,7 +112,7 @@ def holds(slots: Slots, start: int, stop: int, slot: int) -> bool:
     return False
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def _rank(
     rows: Scores,
     users: Scores,

@@ -9,12 +9,12 @@ float32 once. Every kind of index scores by these functions.
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.codes import CodeLayout, Codes
 from models.table import CodeTable
+from service.inference.index.compiling import kernel
 from service.inference.index.items import evenly, for_kernels, norms_and_means
 from service.inference.index.lanes import LANES, inner_products
 from service.inference.index.protocol import Scores, Slots
@@ -84,7 +84,7 @@ def padded(user_vectors: Scores) -> Scores:
     return users
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def fill(rows: Any, users: Scores, out: Scores) -> None:
     """Inner products of all rows [n, width], float32 or float16 as uint16, with all padded users: ``out`` [q, n]."""
     num_rows, num_users = len(rows), len(users)
@@ -103,7 +103,7 @@ def fill(rows: Any, users: Scores, out: Scores) -> None:
             _one(rows, row, users, user, out)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def score(entries: Scores, codes: Any, inverse_norms: Scores, codebook_size: int, slot: int) -> np.float32:
     """The score of one item by a user's look-up table [D * K]."""
     total = 0.0
@@ -114,7 +114,7 @@ def score(entries: Scores, codes: Any, inverse_norms: Scores, codebook_size: int
     return np.float32(total * inverse_norms[slot])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def fill_for(rows: Scores, users: Scores, user: int, codes: Any, slot: int, entries: Scores) -> None:
     """Fill those entries [1, D * K] of a user's look-up table that one item needs and that are still NaN."""
     codebook_size = len(rows) // codes.shape[1]
@@ -124,7 +124,7 @@ def fill_for(rows: Scores, users: Scores, user: int, codes: Any, slot: int, entr
             _one(rows, row, users[user : user + 1], 0, entries)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel()
 def _score(rows: Scores, users: Scores, codes: Any, inverse_norms: Scores, slots: Slots, out: Scores) -> None:
     codebook_size = len(rows) // codes.shape[1]
     entries = np.full((1, len(rows)), np.nan, dtype=np.float32)
