@@ -14,12 +14,12 @@ from models.store import ArtifactStore
 from training.adapt_config import AdaptConfig
 from training.adapter_export import export_adapter
 from training.align import align
-from training.batches import epoch_batches, number_of_batches, training_sequences
 from training.checkpoint import CheckpointFolder
 from training.config import TrainingConfig
 from training.dataset import Dataset
-from training.loop import Task, fit
+from training.loop import fit
 from training.next_item_model import NextItemModel
+from training.one_shop import one_shop_task
 from training.progress import say
 from training.share import share_of_users
 from training.shop import Shop, open_shop
@@ -61,15 +61,7 @@ def adapt(
     run = _Run(start, shop, store, plan)
     tables = run.starting_tables()
     model = NextItemModel(start.network, tables, [shop], start.sizes.temperature)
-    sequences = training_sequences(shop.split.train, start.sizes.max_history)
-    task = Task(
-        label=f"adapting {domain}",
-        model=model,
-        batches=lambda seed: epoch_batches(sequences, seed),
-        batches_per_epoch=number_of_batches(sequences),
-        loss=model.full_softmax,
-        validate=lambda: model.evaluate(0, shop.split.valid)["ndcg@10"],
-    )
+    task = one_shop_task(f"adapting {domain}", model, start.sizes.max_history)
     result = fit(task, plan.fit, run.checkpoints("adapt"))
     if weights_sha256(start.network) != before:
         raise NetworkChangedError("adapting changed the network: this is a fault of vqrec, nothing was written")
@@ -104,14 +96,15 @@ class _Run:
     def starting_tables(self) -> CodeEmbedding:
         """The table that tuning starts from: its rows are free to learn, all else is frozen."""
         backbone, quantizer = self.start.backbone, self.shop.quantizer
-        base = self.start.base_table(quantizer)
         if backbone.manifest.tables == "projected":
-            tied = TiedCodeEmbedding([quantizer], base.width)
-            tied.freeze_projection(read_projection(backbone))
+            projection = read_projection(backbone)
+            projection.base_table(quantizer)  # raises if the two do not fit
+            tied = TiedCodeEmbedding([quantizer], self.start.sizes.width)
+            tied.freeze_projection(projection)
             return tied
         if backbone.manifest.tables == "permuted" and self.plan.alignment is not None:
             config = replace(self.plan.alignment, seed=self.plan.fit.seed)
             aligned = align(self.start, read_base_table(backbone), self.shop, config, self.checkpoints("align"))
             say(f"aligned with the base table: validation NDCG@10 {aligned.score:.4f} before tuning")
             return CodeEmbedding.of_table(aligned.table)
-        return CodeEmbedding.of_table(base)
+        return CodeEmbedding.of_table(self.start.base_table(quantizer))

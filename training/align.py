@@ -9,10 +9,10 @@ from models.manifest import TransformerArchitecture
 from models.networks.permutation import PermutedCodeEmbedding
 from models.networks.transformer import UserTransformer
 from models.table import CodeTable
-from training.batches import epoch_batches, number_of_batches, training_sequences
 from training.checkpoint import CheckpointFolder
-from training.loop import FitConfig, Task, fit
+from training.loop import FitConfig, fit
 from training.next_item_model import NextItemModel
+from training.one_shop import one_shop_task
 from training.shop import Shop
 from training.starting_point import StartingPoint
 
@@ -53,16 +53,7 @@ def align(
     """
     tables = PermutedCodeEmbedding(base, shop.quantizer.layout)
     model = NextItemModel(_without_dropout(start), tables, [shop], start.sizes.temperature)
-    sequences = training_sequences(shop.split.train, start.sizes.max_history)
-    task = Task(
-        label="aligning codes",
-        model=model,
-        batches=lambda seed: epoch_batches(sequences, seed),
-        batches_per_epoch=number_of_batches(sequences),
-        loss=model.full_softmax,
-        validate=lambda: model.evaluate(0, shop.split.valid)["ndcg@10"],
-    )
-    result = fit(task, config, checkpoints)
+    result = fit(one_shop_task("aligning codes", model, start.sizes.max_history), config, checkpoints)
     return Alignment(tables.permutations(), tables.fold(0), result.best_score)
 
 

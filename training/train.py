@@ -9,12 +9,12 @@ from models.store import ArtifactStore
 from models.text_encoder import TextEncoder
 from training.adapter_export import export_adapter
 from training.backbone_export import base_of, write_backbone
-from training.batches import epoch_batches, number_of_batches, training_sequences
 from training.checkpoint import CheckpointFolder
 from training.config import TrainingConfig
 from training.dataset import Dataset
-from training.loop import Task, fit
+from training.loop import fit
 from training.next_item_model import new_model
+from training.one_shop import one_shop_task
 from training.progress import say
 from training.share import share_of_users
 from training.shop import open_shop
@@ -45,16 +45,7 @@ def train(dataset: Dataset, domain: str, store: ArtifactStore, config: TrainingC
     shop = open_shop(dataset, encoder, store, config.new_quantizer)
     shop = replace(shop, split=share_of_users(shop.split, config.share, config.fit.seed))
     model = new_model([shop], config)
-    sequences = training_sequences(shop.split.train, config.network.max_history)
-    task = Task(
-        label=f"training {domain}",
-        model=model,
-        batches=lambda seed: epoch_batches(sequences, seed),
-        batches_per_epoch=number_of_batches(sequences),
-        loss=model.full_softmax,
-        validate=lambda: model.evaluate(0, shop.split.valid)["ndcg@10"],
-        shared=model.shared,
-    )
+    task = one_shop_task(f"training {domain}", model, config.network.max_history, model.shared)
     checkpoints = CheckpointFolder.of_run(store.cache, "train", (dataset.fingerprint, shop.quantizer.sha256), config)
     result = fit(task, config.fit, checkpoints)
     say(f"training {domain}: best after epoch {result.best_epoch}, validation NDCG@10 {result.best_score:.4f}")

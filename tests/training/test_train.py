@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import training.train
+import training.one_shop
 from models.adapter import DomainAdapter
 from models.backbone import Backbone
 from models.codes import CodeLayout
@@ -70,7 +70,7 @@ def test_an_interrupted_run_started_again_writes_the_very_same_artifacts(
             raise KeyboardInterrupt
         return epoch_batches(sequences, seed)
 
-    monkeypatch.setattr(training.train, "epoch_batches", interrupted)
+    monkeypatch.setattr(training.one_shop, "epoch_batches", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(shops.dataset(), "shop", store, CONFIG)
     assert not store.adapters("shop").exists()
