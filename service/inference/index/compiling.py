@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numba
 
@@ -13,22 +13,22 @@ _NOT_KEPT = (
 )
 
 
-def kernel(**options: object) -> Callable[[F], F]:
+def kernel(inline: Literal["never", "always"] = "never", fastmath: bool = False) -> Callable[[F], F]:
     """Compile a function with Numba when it is first called.
 
     Where no folder can be written to keep it in, it is compiled anew in every process, with a warning.
 
     Args:
-        options: of ``numba.njit``, beside ``nogil`` and ``cache``, which are set.
+        inline, fastmath: as ``numba.njit`` takes them.
     """
 
     def compiled(function: F) -> F:
         try:
-            return cast(F, numba.njit(nogil=True, cache=True, **options)(function))
+            return cast(F, numba.njit(nogil=True, cache=True, inline=inline, fastmath=fastmath)(function))
         except RuntimeError as error:
             if "no locator available" not in str(error):
                 raise
             warnings.warn(_NOT_KEPT, RuntimeWarning, stacklevel=2)
-            return cast(F, numba.njit(nogil=True, **options)(function))
+            return cast(F, numba.njit(nogil=True, inline=inline, fastmath=fastmath)(function))
 
     return compiled
