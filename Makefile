@@ -5,8 +5,9 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
+AUDIT_SERVICE ?= pypi
 
-.PHONY: help install test test-fast lint check format demo bench-quick clean
+.PHONY: help install test test-fast lint check format demo audit bench-quick clean
 
 help:
 	@echo "make demo      two sample shops, trained and served on 127.0.0.1:$(PORT); ONESHOT=1 stops when it has shown them"
@@ -15,6 +16,7 @@ help:
 	@echo "make lint      formatting, style, types and import rules"
 	@echo "make check     lint, then test"
 	@echo "make format    format the code"
+	@echo "make audit     known vulnerabilities of all dependencies (asks AUDIT_SERVICE, pypi or osv), and an SBOM"
 	@echo "make bench-quick  the benchmarks, small: shows that they run, not what they measure"
 	@echo "make clean     remove what the others made"
 
@@ -49,9 +51,19 @@ format: install
 demo: install
 	PORT=$(PORT) ONESHOT=$(ONESHOT) $(BIN)/python -m training.demo
 
+# In an environment of its own: the SBOM is of what is installed for the project. Whatever could not be asked is a failure.
+audit: install
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		$$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["audit"])')
+	$(VENV)/audit/bin/cyclonedx-py environment --output-reproducible --of JSON -o sbom.json $(BIN)/python
+	$(VENV)/audit/bin/pip-audit --requirement constraints.txt --strict --vulnerability-service $(AUDIT_SERVICE) \
+		--no-deps --disable-pip --progress-spinner off \
+		$$(sed -n 's/^\([A-Z][A-Za-z0-9-]*\) .*/--ignore-vuln \1/p' audit-ignore.txt)
+
 bench-quick: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,training,dev,bench]'
-	for name in index filters startup swap serving ingest soak; do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+	for name in index filters startup swap serving ingest soak endurance overload; do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 	$(BIN)/python -m benchmarks.plots
 
 clean:

@@ -23,7 +23,7 @@ class Loading:
     def report(self) -> Report:
         """Wait until it is over."""
         output, _ = self._process.communicate()
-        return Report(**json.loads(output))
+        return Report.read(output)
 
 
 @contextmanager

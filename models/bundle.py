@@ -27,6 +27,8 @@ _FILE_LIMIT = 2 << 30  # an ONNX file can be no larger, and no tensors of ours a
 _HEADER_LIMIT = 1 << 20  # of a safetensors file: a network of a thousand tensors needs a tenth
 _CHUNK = 1 << 20
 _TOLD = 200  # characters of what was found that an error tells
+# A folder on the way to a file: searched, not read, where the system tells the two apart.
+_WAY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 AnyManifest = TextEncoderManifest | BackboneManifest | AdapterManifest
 M = TypeVar("M", TextEncoderManifest, BackboneManifest, AdapterManifest)
@@ -56,7 +58,7 @@ class Bundle(Generic[M]):
         entry = self.manifest.files.get(name)
         if entry is None:
             raise InvalidArtifactError(f"{self.path.name} lacks the file {name}, which every {self.manifest.kind} has")
-        with _opened(self.path / name, f"{self.path.name} no longer has the file {name}") as file:
+        with opened(self.path.resolve() / name, f"{self.path.name} no longer has the file {name}") as file:
             data = file.read(entry.bytes + 1)
         if len(data) != entry.bytes or hashlib.sha256(data).hexdigest() != entry.sha256:
             raise InvalidArtifactError(f"{self.path.name}/{name} was changed while it was being read")
@@ -84,6 +86,9 @@ class Bundle(Generic[M]):
 def read_bundle(path: Path, manifest_type: type[M], sha256: str | None = None) -> Bundle[M]:
     """Read an artifact and verify every file of it against its manifest.
 
+    The bundle's path is the folder that was read, links on the way to it resolved: who checked where ``path`` leads
+    compares the two, and so notices a link that was put there since.
+
     Args:
         path: the artifact's folder.
         manifest_type: the kind of artifact that is expected.
@@ -94,6 +99,7 @@ def read_bundle(path: Path, manifest_type: type[M], sha256: str | None = None) -
         InvalidArtifactError: if the manifest or a file is damaged, missing, surplus or a link.
         ArtifactMismatchError: if the sha256 is another, or the artifact of another kind.
     """
+    path = _folder(path)
     raw = read_manifest_bytes(path)
     found = hashlib.sha256(raw).hexdigest()
     if sha256 is not None and found != sha256:
@@ -107,9 +113,7 @@ def read_bundle(path: Path, manifest_type: type[M], sha256: str | None = None) -
 
 def read_manifest_bytes(path: Path) -> bytes:
     """The raw manifest of the artifact at ``path``; errors as :func:`read_bundle`."""
-    if not path.is_dir():
-        raise ArtifactNotFoundError(f"there is no artifact at {path}")
-    with _opened(path / MANIFEST, f"{path} has no {MANIFEST}: it is not an artifact") as file:
+    with opened(_folder(path) / MANIFEST, f"{path} has no {MANIFEST}: it is not an artifact") as file:
         raw = file.read(_MANIFEST_LIMIT + 1)
     if len(raw) > _MANIFEST_LIMIT:
         raise InvalidArtifactError(f"{path / MANIFEST} is larger than {_MANIFEST_LIMIT} bytes")
@@ -226,7 +230,7 @@ def _verify_file(path: Path, name: str, entry: FileEntry) -> None:
     if entry.bytes > _FILE_LIMIT:
         raise InvalidArtifactError(f"{path.name}/{name} may have {_FILE_LIMIT} bytes, its manifest says {entry.bytes}")
     digest, found = hashlib.sha256(), 0
-    with _opened(path / name, f"{path.name} lacks the file {name} that its manifest names") as file:
+    with opened(path / name, f"{path.name} lacks the file {name} that its manifest names") as file:
         size = os.fstat(file.fileno()).st_size
         if size != entry.bytes:
             raise InvalidArtifactError(f"{path.name}/{name} has {size} bytes, its manifest says {entry.bytes}")
@@ -237,17 +241,45 @@ def _verify_file(path: Path, name: str, entry: FileEntry) -> None:
         raise InvalidArtifactError(f"{path.name}/{name} is damaged: its sha256 is not the manifest's")
 
 
+def _folder(path: Path) -> Path:
+    """``path`` without links, if it leads to a folder."""
+    if not path.is_dir():
+        raise ArtifactNotFoundError(f"there is no artifact at {path}")
+    return path.resolve()
+
+
 @contextmanager
-def _opened(path: Path, otherwise: str) -> Iterator[BinaryIO]:
-    """An ordinary file, never a link, nor a pipe whose other end would be waited for."""
+def opened(path: Path, otherwise: str) -> Iterator[BinaryIO]:
+    """An ordinary file, never a link or behind one, nor a pipe whose other end would be waited for.
+
+    Args:
+        path: absolute, with no link in it: one that was put there since it was resolved is not followed.
+        otherwise: what the error says if there is no such file.
+
+    Raises:
+        InvalidArtifactError: if there is none, or it is something else.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _open_unlinked(path)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise InvalidArtifactError(f"{otherwise}, only something that is not an ordinary file")
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise InvalidArtifactError(f"{otherwise}, only something that is not an ordinary file")
             yield file
     except (OSError, ValueError) as error:
         raise InvalidArtifactError(f"{otherwise} ({error})") from error
+
+
+def _open_unlinked(path: Path) -> int:
+    folder = os.open(path.anchor, _WAY)
+    try:
+        for part in path.parts[1:-1]:
+            inner = os.open(part, _WAY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        return os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _kind(manifest_type: type[M]) -> str:

@@ -59,7 +59,21 @@ def _entries() -> list[EntryPoint]:
 
 
 # The order in which a shop meets them, and so the order of the help.
-_PIPELINE = ("sample", "prepare", "train", "pretrain", "adapt", "evaluate", "report", "serve", "ingest", "doctor")
+_PIPELINE = (
+    "sample",
+    "prepare",
+    "train",
+    "pretrain",
+    "adapt",
+    "evaluate",
+    "report",
+    "serve",
+    "ingest",
+    "backup",
+    "restore",
+    "key",
+    "doctor",
+)
 
 
 def _needs_extra(entry: EntryPoint, error: ImportError) -> click.Command:

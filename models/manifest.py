@@ -9,6 +9,9 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 DomainName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Size = Annotated[int, Field(ge=1, le=1 << 20)]
 
+MOST_HISTORY = 1024
+"""Items of a history that a network may read: memory and time for a batch grow with their square."""
+
 TableKind = Literal["projected", "shared", "permuted"]
 """How a backbone gives a new domain its base table.
 
@@ -76,7 +79,7 @@ class BackboneManifest(_Manifest):
     kind: Literal["backbone"] = "backbone"
     architecture: TransformerArchitecture
     width: Size
-    max_history: Size
+    max_history: int = Field(ge=1, le=MOST_HISTORY)
     similarity: Literal["cosine"] = "cosine"
     temperature: FiniteFloat = Field(gt=0)
     text_encoder: Sha256

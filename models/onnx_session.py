@@ -6,6 +6,7 @@ import onnxruntime as ort
 
 from models.errors import InvalidArtifactError
 from models.onnx_graph import check_graph
+from models.onnx_memory import bound_memory
 
 
 def open_session(graph: bytes, threads: int, without: Sequence[str] = ()) -> ort.InferenceSession:
@@ -31,6 +32,7 @@ def open_session(graph: bytes, threads: int, without: Sequence[str] = ()) -> ort
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.load_model_format", "ONNX")  # never by what the bytes look like
+    bound_memory(options)
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(

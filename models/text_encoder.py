@@ -15,6 +15,7 @@ from models.bundle import Bundle, read_bundle
 from models.errors import InvalidArtifactError, VqrecError
 from models.manifest import TextEncoderManifest
 from models.onnx_session import open_session
+from models.tokenizer_growth import check_growth
 
 GRAPH_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -113,8 +114,10 @@ class TextEncoder:
 
 
 def _open_tokenizer(bundle: Bundle[TextEncoderManifest]) -> Tokenizer:
+    raw = bundle.read_bytes(TOKENIZER_FILE)
+    check_growth(raw)
     try:
-        tokenizer = Tokenizer.from_str(bundle.read_bytes(TOKENIZER_FILE).decode())
+        tokenizer = Tokenizer.from_str(raw.decode())
         tokenizer.enable_truncation(bundle.manifest.max_tokens)
         tokenizer.no_padding()
         tokenizer.encode_batch([_SOME_TEXT, ""])

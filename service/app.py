@@ -3,10 +3,10 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from time import perf_counter, time
 
 from fastapi import APIRouter, FastAPI
 
@@ -14,57 +14,80 @@ from models.store import ArtifactStore
 from service.admin.endpoints import router as admin_router
 from service.admin.operations import Operations
 from service.admin.service import AdminService
-from service.catalog.builder import ReplicaBuilder
 from service.catalog.directory import DomainDirectory
 from service.catalog.reconciler import Reconciler
 from service.catalog.registry import Registry
 from service.catalog.replica import ReplicaContext
 from service.catalog.sources import AdapterSources
 from service.domains.endpoints import router as domains_router
+from service.edge.admitted import Admitted
+from service.edge.edge import Edge, EdgeConfig
 from service.health.endpoints import router as health_router
 from service.inference.batcher import BatcherConfig
+from service.inference.compute_threads import ComputeThreads
 from service.inference.index.choice import IndexConfig
 from service.inference.index.warm_up import warm_up_kernels
 from service.inference.runtime import RuntimeConfig, RuntimeProvider, find_backbone
 from service.inference.text_encoding import EncodingConfig
 from service.items.endpoints import router as items_router
 from service.items.service import ItemService
+from service.json_route import MAX_JSON_BYTES
 from service.metrics import Metrics
 from service.middleware import API_PREFIX, BodyLimit, ReadablePath, RequestContext
-from service.openapi import PROBLEM_RESPONSES, DocumentedApp
+from service.openapi import DocumentedApp
 from service.problems import install_problem_handlers
 from service.recommend.direct import DirectRecommendations
 from service.recommend.endpoints import recommend_route
 from service.recommend.endpoints import router as recommend_router
 from service.recommend.service import RecommendService
 from service.redis_client import RedisClient
+from service.redis_durability import saying_once
 from service.redis_server import RedisServerConfig, embedded_redis
-from service.security import ApiKeys
+from service.security import Access
+from service.security.watch import watching
 from service.settings import Settings, threads
 from service.state import AppState, LifespanState
+from service.stopping import Stopping
+from service.tracing.switch import Untraced, tracing
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, stopping: Stopping | None = None) -> FastAPI:
     """The application; nothing runs before its lifespan does.
+
+    Args:
+        settings: all of them.
+        stopping: what tells it that its server was told to stop.
 
     Raises:
         ConfigurationError: if the API keys cannot be read.
     """
-    metrics, api_keys = Metrics(), settings.load_api_keys()
+    traces = tracing(settings, instance=uuid.uuid4().hex)
+    metrics = traces.metrics()
+    access = Access(settings.load_api_keys(), settings.default_rate(), metrics, now=time, clock=perf_counter)
     app = DocumentedApp(
+        asks_for_keys=access.asks_for_keys,
         title="vqrec",
         version=version("vqrec"),
-        lifespan=partial(_lifespan, settings=settings, metrics=metrics, api_keys=api_keys),
+        lifespan=partial(
+            _lifespan,
+            settings=settings,
+            metrics=metrics,
+            access=access,
+            stopping=stopping or Stopping(),
+            traces=traces,
+        ),
         redirect_slashes=False,  # a redirect would be built from the Host header, which anyone can forge
-        responses=PROBLEM_RESPONSES,
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # it has its own; this one would cost each call
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(ReadablePath)
-    app.add_middleware(DirectRecommendations, route=recommend_route(), max_bytes=settings.max_body_bytes)
-    app.add_middleware(RequestContext, metrics=metrics)  # added last, so outermost
+    largest = min(settings.max_body_bytes, MAX_JSON_BYTES)
+    app.add_middleware(DirectRecommendations, route=recommend_route(), max_bytes=largest)
+    traces.install(app)
+    app.add_middleware(RequestContext, metrics=metrics)
+    app.add_middleware(Admitted)  # added last, so outermost
     install_problem_handlers(app)
     app.include_router(health_router)
     v1 = APIRouter(prefix=API_PREFIX)
@@ -77,24 +100,28 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(
-    _: FastAPI, settings: Settings, metrics: Metrics, api_keys: ApiKeys
+    _: FastAPI, settings: Settings, metrics: Metrics, access: Access, stopping: Stopping, traces: Untraced
 ) -> AsyncIterator[LifespanState]:
     # Left in the reverse order: what was accepted is answered, then followers stop, then Redis, then its server.
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(traces.running())
+        await stack.enter_async_context(watching(settings.key_sources(), access))
         redis = await _connect_redis(stack, settings, metrics)
+        await stack.enter_async_context(saying_once(redis))
         apply, build, recommend = (
-            stack.enter_context(ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name))
+            stack.enter_context(ComputeThreads(workers, name, metrics))
             for name, workers in (("apply", 1), ("build", 1), ("recommend", threads(settings.network_threads)))
         )
         context = ReplicaContext(redis, metrics, apply, build, settings.stream_length, _index_config(settings))
         await asyncio.to_thread(warm_up_kernels)
         sources = await asyncio.to_thread(_adapter_sources, settings)
-        runtimes = RuntimeProvider(sources.store, recommend, metrics, _runtime_config(settings))
+        await asyncio.to_thread(sources.sweep)
+        runtimes = RuntimeProvider(sources.store, traces.pool(recommend), metrics, _runtime_config(settings))
         if sources.backbone is not None:
             await runtimes.provide(sources.backbone)
         registry, directory = Registry(runtimes, metrics), DomainDirectory(redis, context.mark)
         operations = Operations(redis, directory, registry, new_id=lambda: uuid.uuid4().hex)
-        builder = ReplicaBuilder(sources, runtimes, context)
+        builder = traces.builder(sources, runtimes, context)
         reconciler = Reconciler(directory, registry, builder, context, operations)
         reconciler.start()
         stack.push_async_callback(reconciler.stop)
@@ -103,13 +130,17 @@ async def _lifespan(
             app=AppState(
                 settings=settings,
                 metrics=metrics,
-                api_keys=api_keys,
+                access=access,
                 redis=redis,
                 registry=registry,
                 reconciler=reconciler,
-                recommend=RecommendService(registry),
+                recommend=RecommendService(traces.domains(registry)),
                 items=ItemService(registry, context, settings.apply_timeout_seconds),
                 admin=AdminService(directory, sources, operations, registry, reconciler),
+                stopping=stopping,
+                edge=Edge(
+                    _edge_config(settings), lambda domain: registry.get(domain) is not None, metrics, perf_counter
+                ),
             )
         )
 
@@ -131,6 +162,7 @@ def _adapter_sources(settings: Settings) -> AdapterSources:
         cache=settings.data_dir / "adapters",
         url_prefixes=settings.adapter_url_prefixes,
         download_bytes=settings.adapter_download_bytes,
+        download_seconds=settings.adapter_download_seconds,
         backbone=find_backbone(store, settings.backbone) if settings.backbone else None,
     )
 
@@ -141,6 +173,18 @@ def _server_config(settings: Settings) -> RedisServerConfig:
 
 def _index_config(settings: Settings) -> IndexConfig:
     return IndexConfig(settings.index, settings.index_memory_bytes, threads(settings.index_threads))
+
+
+def _edge_config(settings: Settings) -> EdgeConfig:
+    return EdgeConfig(
+        longest_wait=settings.queue_milliseconds / 1000,
+        fewest=max(1, settings.batch_size // 2),
+        most=settings.queue_size,
+        connections=settings.connections,
+        body_bytes=settings.body_memory_bytes,
+        client_seconds=settings.client_seconds,
+        idle_seconds=settings.idle_seconds,
+    )
 
 
 def _runtime_config(settings: Settings) -> RuntimeConfig:

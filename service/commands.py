@@ -1,7 +1,7 @@
 """The commands of the service: ``vqrec serve`` and ``vqrec doctor``."""
 
 import gc
-import ipaddress
+import resource
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,15 +14,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models.errors import VqrecError
 from service.app import create_app
 from service.doctor import examine
+from service.edge.protocol import EdgeProtocol
 from service.errors import ConfigurationError
 from service.logs import configure_logging
+from service.security.loopback import is_loopback
+from service.server import DrainingServer
 from service.settings import Settings, load_settings
+from service.stopping import Stopping
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 # Python's own is 5 ms: the event loop would wait as long for a thread that reads a bulk or applies one, at every turn.
 _SWITCH_SECONDS = 0.001
-# Longer than the minute after which most proxies let an idle connection go, so that none is closed under a request.
-_KEEP_ALIVE_SECONDS = 75
+_OTHER_FILES = 512  # connections to Redis, artifacts, and what is answered beyond the connections that are served
 
 
 @click.command()
@@ -35,11 +38,12 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
     try:
         settings = load_settings(artifacts=artifacts, data_dir=data_dir)
         check_exposure(host, settings)
-        app = _Lifespan(create_app(settings))
+        stopping = Stopping()
+        app = _Lifespan(create_app(settings, stopping))
     except ConfigurationError as error:
         raise click.ClickException(error.detail) from error
     app.at_start, app.at_end = _keep_for_good, configure_logging(settings.log_level).flush
-    server = uvicorn.Server(
+    server = DrainingServer(
         uvicorn.Config(
             app,
             host=host,
@@ -47,11 +51,16 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
             access_log=False,  # the service writes a better one
             log_config=None,
             server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            http=EdgeProtocol,
+            ws="none",  # an upgrade would leave the edge
+            timeout_keep_alive=settings.idle_seconds,
             timeout_graceful_shutdown=settings.graceful_seconds,
             lifespan="on",
-        )
+        ),
+        stopping,
+        settings.drain_seconds,
     )
+    _allow_files(settings.connections + _OTHER_FILES)
     sys.setswitchinterval(_SWITCH_SECONDS)
     with suppress(SystemExit):  # uvicorn's way to say that it did not start
         server.run()
@@ -113,6 +122,14 @@ class _Lifespan:
                 self.at_end()
 
 
+def _allow_files(wanted: int) -> None:
+    """Let the process have so many files open, if it may: many systems let it have 1,024 unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def _keep_for_good() -> None:
     """Spare the garbage collector what was made while starting, which lives as long as the process.
 
@@ -135,12 +152,3 @@ def check_exposure(host: str, settings: Settings) -> None:
         f"without API keys the service listens on loopback only, and {host} is not: "
         "set VQREC_API_KEYS or VQREC_API_KEYS_FILE, or leave out --host"
     )
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,7 @@ from models.manifest import DomainName
 from service.admin.service import AdminService
 from service.items.service import ItemService
 from service.recommend.service import RecommendService
+from service.security import Caller, the_caller
 from service.state import AppState
 
 # They are coroutines because FastAPI runs plain functions in its pool of threads, and these have nothing to wait for.
@@ -33,5 +34,6 @@ def _state(request: Request) -> AppState:
     return cast(AppState, request.state.app)
 
 
+ThisCaller = Annotated[Caller, Depends(the_caller)]
 State = Annotated[AppState, Depends(app_state)]
 Domain = Annotated[DomainName, Path(description="The name of a domain, e.g. a shop.")]

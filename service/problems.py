@@ -7,11 +7,19 @@ from typing import Any, cast
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from models.errors import VqrecError
-from service.errors import PayloadTooLargeError, RetryableError
+from service.errors import (
+    InternalError,
+    InvalidRequestError,
+    MalformedJsonError,
+    PayloadTooLargeError,
+    RetryableError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_FAULTS = 20
@@ -46,15 +54,20 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
 
 
+def problem_type(slug: str) -> str:
+    """The ``type`` of a problem document."""
+    return f"urn:vqrec:problem:{slug}"
+
+
 def internal_problem(path: str, request_id: str) -> JSONResponse:
     """What a client is told of an error that nobody foresaw: nothing but how to ask for it."""
     detail = "something went wrong inside the service; its log tells more under this request id"
-    return _response(path, request_id, 500, ("internal-error", "Internal error", detail))
+    return problem_of(InternalError(detail), path, request_id)
 
 
-def problem_of(error: VqrecError, path: str, request_id: str) -> JSONResponse:
+def problem_of(error: VqrecError, path: str, request_id: str, faults: list[Fault] | None = None) -> JSONResponse:
     """The answer to a request that ended with this error."""
-    response = _response(path, request_id, error.status, (error.slug, error.title, error.detail))
+    response = _response(path, request_id, error.status, (error.slug, error.title, error.detail), faults)
     if isinstance(error, RetryableError):
         response.headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.UNAUTHORIZED:
@@ -86,9 +99,10 @@ async def _on_validation_error(request: Request, raised: Exception) -> JSONRespo
     errors = cast(RequestValidationError, raised).errors()
     if errors and errors[0]["type"] == "json_invalid":
         reason = errors[0].get("ctx", {}).get("error", "")
-        return _answer(request, 400, ("malformed-json", "Malformed JSON", f"the body is not JSON: {reason}"))
+        malformed = MalformedJsonError(f"the body is not JSON: {reason}")
+        return problem_of(malformed, request.url.path, _request_id(request))
     faults = faults_of(errors)
-    return _answer(request, 422, ("invalid-request", "Invalid request", summary_of(faults)), faults)
+    return problem_of(InvalidRequestError(summary_of(faults)), request.url.path, _request_id(request), faults)
 
 
 async def _on_http_exception(request: Request, raised: Exception) -> JSONResponse:
@@ -102,15 +116,18 @@ async def _on_http_exception(request: Request, raised: Exception) -> JSONRespons
         detail = "there is nothing at this path"
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} is not possible at this path"
-    response = _answer(request, error.status_code, (slug, title, detail))
+    response = _response(request.url.path, _request_id(request), error.status_code, (slug, title, detail))
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(_methods_at(request))
     return response
 
 
-def _answer(
-    request: Request, status: int, kind: tuple[str, str, str], faults: list[Fault] | None = None
-) -> JSONResponse:
-    return _response(request.url.path, _request_id(request), status, kind, faults)
+def _methods_at(request: Request) -> list[str]:
+    """The methods that are possible at the path of a request: each route knows its own alone."""
+    routes = iter_route_contexts(request.app.routes)
+    matching = [route.methods for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for methods in matching for method in methods or ()})
 
 
 def _response(
@@ -118,7 +135,7 @@ def _response(
 ) -> JSONResponse:
     slug, title, detail = kind
     problem = Problem(
-        type=f"urn:vqrec:problem:{slug}",
+        type=problem_type(slug),
         title=title,
         status=status,
         detail=detail,

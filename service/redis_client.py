@@ -1,6 +1,7 @@
 """The connections to Redis: every option set, commands that are never cut off, and outages told from mistakes."""
 
 import asyncio
+import re
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from redis.exceptions import (
     ClusterDownError,
     ConnectionError,  # noqa: A004  (redis-py's own, not the built-in)
     MasterDownError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -20,8 +22,9 @@ from redis.exceptions import (
 )
 from redis.maint_notifications import MaintNotificationsConfig
 
-from service.errors import ConfigurationError, RedisUnavailableError
+from service.errors import ConfigurationError, RedisForbidsError, RedisUnavailableError
 from service.metrics import Metrics
+from service.redis_faults import access_fault
 
 T = TypeVar("T")
 
@@ -34,10 +37,14 @@ _OUTAGES = (
     ConnectionError,
     MasterDownError,
     OSError,
-    OutOfMemoryError,
-    ReadOnlyError,
     TimeoutError,
 )
+_BEFORE_ERROR = "of pipeline caused error: ("  # redis-py's own words, and the command, before the error's in quotes
+# What a Redis answers that takes no writes now. Where a script meets it, Redis 6 puts words of its own before it.
+_REFUSAL = re.compile(
+    r"['\"]?(?:Error running script \(call to f_\w+\): (?:@\w+: ?\d+: ?)*)?-?(MISCONF|OOM|READONLY|NOREPLICAS|BUSY)\b"
+)
+_MEND_SECONDS = 30  # somebody has to change rules, a password or a certificate
 _BLOCKING_CONNECTIONS = 1024  # one a follower; a domain more is a connection more
 
 
@@ -116,7 +123,28 @@ class RedisClient:
             task.exception()  # looked at, so that a caller who went away leaves no warning behind
 
     def _translated(self, error: Exception) -> Exception:
-        if isinstance(error, _OUTAGES) or (isinstance(error, ResponseError) and str(error).startswith("MISCONF")):
+        fault = access_fault(error)
+        if fault is not None and isinstance(error, NoPermissionError):
+            return RedisForbidsError(fault, _MEND_SECONDS)
+        if fault is not None:
+            self._metrics.redis_up.set(0)
+            return RedisUnavailableError(fault, _MEND_SECONDS)
+        if isinstance(error, _OUTAGES):
             self._metrics.redis_up.set(0)
             return RedisUnavailableError("Redis does not answer now; try again shortly")
+        refusal = _refusal(error)
+        if refusal is not None:
+            return RedisUnavailableError(f"Redis takes no writes now ({refusal}); try again shortly")
         return error
+
+
+def _refusal(error: Exception) -> str | None:
+    """The code of an error that says that Redis takes no writes now."""
+    if isinstance(error, OutOfMemoryError):
+        return "OOM"
+    if isinstance(error, ReadOnlyError):
+        return "READONLY"
+    if not isinstance(error, ResponseError):
+        return None
+    found = _REFUSAL.match(str(error).rpartition(_BEFORE_ERROR)[2])
+    return found[1] if found else None

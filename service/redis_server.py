@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -24,10 +25,15 @@ from redis.exceptions import RedisError
 
 from service.errors import ConfigurationError
 
+log = structlog.get_logger(__name__)
+
 _SOCKET_PATH_LIMIT = 100  # the kernel allows 107 bytes
 _POLL_SECONDS = 0.02
 _LOCK_SECONDS = 15.0
 _STOP_SECONDS = 30.0
+_WATCH_SECONDS = 0.1
+_FIRST_PAUSE = 0.25
+_LAST_PAUSE = 30.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -62,7 +68,7 @@ async def embedded_redis(config: RedisServerConfig) -> AsyncIterator[str]:
     """Run a server for as long as the context is open; yields its URL.
 
     The server keeps an append-only file, listens on a socket in the file system only, and ends with this process even
-    if that is killed.
+    if that is killed. One that ends by itself is started anew.
 
     Raises:
         ConfigurationError: if there is no binary, another service uses the folder, or the server does not start.
@@ -75,20 +81,73 @@ async def embedded_redis(config: RedisServerConfig) -> AsyncIterator[str]:
         lock = stack.enter_context((config.folder / "lock").open("w"))
         await _lock(lock, config.folder)
         socket = _socket_path(config.folder.resolve(), stack)
-        process = subprocess.Popen(  # noqa: S603, ASYNC220  (our own binary; it returns as soon as it has forked)
-            _command(binary, config, socket),
+        server = _Server(_command(binary, config, socket), socket, lock.fileno(), config)
+        try:
+            await server.start()
+            watch = asyncio.create_task(server.watch(), name="watch redis-server")
+            try:
+                yield f"unix://{quote(str(socket))}"
+            finally:
+                watch.cancel()
+                await asyncio.wait([watch])
+        finally:
+            await server.stop()
+
+
+class _Server:
+    """A redis-server process, and the next one when it has ended: killed for memory, say, or since its disk was full.
+
+    Args:
+        command: what is run.
+        socket: where it listens.
+        lock: a file that stays locked until the server, too, is gone.
+        config: of the server.
+    """
+
+    def __init__(self, command: list[str], socket: Path, lock: int, config: RedisServerConfig) -> None:
+        self._command, self._socket, self._lock, self._config = command, socket, lock, config
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it answers; with a full disk it loads and reads, and ends with the next write.
+
+        Raises:
+            ConfigurationError: if it ends at once or does not answer in time.
+        """
+        self._process = subprocess.Popen(  # noqa: S603, ASYNC220  (our own binary; it returns as soon as it has forked)
+            self._command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=[lock.fileno()],  # so that the folder stays locked until the server, too, is gone
+            pass_fds=[self._lock],
             start_new_session=True,  # Ctrl-C is for the service, which stops the server last
             preexec_fn=_end_with_parent(),  # noqa: PLW1509  (one system call, looked up before the fork)
         )
-        try:
-            await _until_answering(process, socket, config)
-            yield f"unix://{quote(str(socket))}"
-        finally:
-            await _stop(process)
+        await _until_answering(self._process, self._socket, self._config)
+
+    async def watch(self) -> None:
+        """Start it anew whenever it has ended, after ever longer pauses where it does so again and again."""
+        loop = asyncio.get_running_loop()
+        pause, started = _FIRST_PAUSE, loop.time()
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if self._process is None or self._process.poll() is None:
+                continue
+            if loop.time() - started > _LAST_PAUSE:
+                pause = _FIRST_PAUSE
+            log.error("redis-server-ended", code=self._process.returncode, log=str(self._config.folder / "redis.log"))
+            await asyncio.sleep(pause)
+            pause, started = min(2 * pause, _LAST_PAUSE), loop.time()
+            try:
+                await self.start()
+            except ConfigurationError as error:
+                log.error("redis-server-not-started", reason=error.detail)
+            else:
+                log.warning("redis-server-started-anew")
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            await _stop(self._process)
 
 
 def _command(binary: Path, config: RedisServerConfig, socket: Path) -> list[str]:

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.cpu import available_cpus
 from service.errors import ConfigurationError
-from service.security import ApiKeys
+from service.security.keys import ApiKeys
+from service.security.rate_limit import Rate
+from service.security.sources import KeySources
 
 MIB = 1 << 20
 
@@ -27,9 +29,13 @@ class Settings(BaseSettings):
         (), description="URL prefixes, separated by white space, that adapters may be fetched from"
     )
     adapter_download_bytes: int = Field(1024 * MIB, ge=1, description="largest adapter that is fetched from a URL")
+    adapter_download_seconds: float = Field(300.0, gt=0, description="longest time to fetch one from a URL")
 
-    api_keys: SecretStr | None = Field(None, description="KEY:scope,scope entries, separated by white space")
-    api_keys_file: Path | None = Field(None, description="a file of such entries, one a line, # for comments")
+    api_keys: SecretStr | None = Field(None, description="API keys: KEY:scope,scope, or what `vqrec key` prints")
+    api_keys_file: Path | None = Field(None, description="a file of such entries, read anew when it changes")
+    rate_limit: float | None = Field(
+        None, ge=0.001, le=1e6, description="requests a second of an API key without a rate of its own; unset: no limit"
+    )
 
     redis_url: SecretStr | None = Field(
         None, validation_alias="REDIS_URL", description="redis://, rediss:// or unix://; unset: embedded, in data_dir"
@@ -50,6 +56,14 @@ class Settings(BaseSettings):
     index_threads: int = Field(1, ge=0, description="threads that build an index; 0: as many as there are processors")
 
     max_body_bytes: int = Field(32 * MIB, ge=1024, description="largest request body")
+    body_memory_bytes: int = Field(
+        128 * MIB, ge=1, description="that bodies of more than 64 KiB may take together; more are answered 429"
+    )
+    connections: int = Field(2000, ge=1, description="open connections that are served; on more only health is")
+    client_seconds: float = Field(
+        20.0, gt=0, description="in which a client sends a request or takes an answer, and one more for each 16 KiB"
+    )
+    idle_seconds: int = Field(75, ge=1, description="longest time that a connection is kept without a request")
     max_bulk_items: int = Field(10_000, ge=1, description="items in one bulk at most")
 
     network_threads: int = Field(
@@ -59,12 +73,23 @@ class Settings(BaseSettings):
     batch_wait_milliseconds: float = Field(
         5.0, ge=0, description="longest wait for a batch to fill while another is computed"
     )
-    queue_size: int = Field(1024, ge=1, description="recommendation requests that may wait; more are answered 429")
+    queue_size: int = Field(4096, ge=1, description="histories that may wait; more are answered 429")
+    queue_milliseconds: float = Field(
+        20.0, gt=0, description="longest wait that a recommendation may expect; more are answered 429"
+    )
     text_threads: int = Field(0, ge=0, description="threads of the text encoder; 0: as many as there are processors")
     text_batch_size: int = Field(64, ge=1, le=1024, description="texts of one length encoded in one go at most")
     text_queue_size: int = Field(20_000, ge=256, description="texts that may wait; more are answered 429")
 
+    traces_url: HttpUrl | None = Field(
+        None, description="collector of traces, OTLP over HTTP: http://collector:4318/v1/traces; unset: no traces"
+    )
+    traces_share: float = Field(0.05, ge=0, le=1, description="of the requests traced whose caller decides nothing")
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line written")
+    drain_seconds: float = Field(
+        5.0, ge=0, description="how long it serves on after SIGTERM, while /readyz says that it stops"
+    )
     graceful_seconds: int = Field(30, ge=0, description="longest wait for requests in flight when stopping")
 
     @field_validator("adapter_url_prefixes", mode="before")
@@ -72,25 +97,28 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
 
+    @field_validator("traces_url", mode="after")
+    @classmethod
+    def _no_credentials(cls, url: HttpUrl | None) -> HttpUrl | None:
+        if url is not None and (url.username or url.password):
+            raise ValueError("a key for the collector belongs into OTEL_EXPORTER_OTLP_HEADERS, since this is shown")
+        return url
+
+    def key_sources(self) -> KeySources:
+        """Where the API keys come from."""
+        return KeySources(self.api_keys.get_secret_value() if self.api_keys else None, self.api_keys_file)
+
     def load_api_keys(self) -> ApiKeys:
-        """Every key of both settings.
+        """Every key of both settings as they are now.
 
         Raises:
-            ConfigurationError: if the file cannot be read, holds no key, or an entry is not KEY:scope,scope.
+            ConfigurationError: if the file cannot be read, a source holds no key, or an entry is wrong.
         """
-        text = self.api_keys.get_secret_value() if self.api_keys else ""
-        keys = ApiKeys.parse(text)
-        if self.api_keys is not None and not keys.keys:
-            raise ConfigurationError("VQREC_API_KEYS is set, but names no key")
-        if self.api_keys_file is None:
-            return keys
-        try:
-            from_file = ApiKeys.parse(self.api_keys_file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"VQREC_API_KEYS_FILE cannot be read: {error}") from error
-        if not from_file.keys:
-            raise ConfigurationError(f"VQREC_API_KEYS_FILE ({self.api_keys_file}) names no key")
-        return ApiKeys(keys.keys + from_file.keys)
+        return self.key_sources().read()
+
+    def default_rate(self) -> Rate | None:
+        """The rate of keys that have none of their own; None: no limit."""
+        return Rate.of(self.rate_limit) if self.rate_limit is not None else None
 
 
 def load_settings(**given: object) -> Settings:

@@ -6,12 +6,14 @@ from typing import TypedDict
 from service.admin.service import AdminService
 from service.catalog.reconciler import Reconciler
 from service.catalog.registry import Registry
+from service.edge.edge import Edge
 from service.items.service import ItemService
 from service.metrics import Metrics
 from service.recommend.service import RecommendService
 from service.redis_client import RedisClient
-from service.security import ApiKeys
+from service.security import Access
 from service.settings import Settings
+from service.stopping import Stopping
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,15 @@ class AppState:
 
     settings: Settings
     metrics: Metrics
-    api_keys: ApiKeys
+    access: Access
     redis: RedisClient
     registry: Registry
     reconciler: Reconciler
     recommend: RecommendService
     items: ItemService
     admin: AdminService
+    stopping: Stopping
+    edge: Edge
 
 
 class LifespanState(TypedDict):

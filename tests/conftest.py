@@ -13,6 +13,16 @@ settings.register_profile("vqrec", deadline=None)
 settings.load_profile("vqrec")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full-size", action="store_true", help="run long tests at their full size, not the suite's")
+
+
+@pytest.fixture(scope="session")
+def full_size(request: pytest.FixtureRequest) -> bool:
+    """Whether ``--full-size`` was given: as much as a test promises, not as little as the suite affords."""
+    return bool(request.config.getoption("--full-size"))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

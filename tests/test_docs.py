@@ -61,7 +61,7 @@ def test_every_problem_is_described_and_no_other() -> None:
     described = {
         slug for row in re.findall(r"^\| \d.*$", table, re.MULTILINE) for slug in re.findall(r"`([a-z-]+)`", row)
     }
-    of_the_framework = {"malformed-json", "invalid-request", "not-found", "method-not-allowed"}
+    of_the_framework = {"not-found", "method-not-allowed"}
     fields = {"errors", "explain"}
     assert described - of_the_framework - fields == {error.slug for error in _served_errors(VqrecError)}
     assert of_the_framework <= described

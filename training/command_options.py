@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from models.manifest import MOST_HISTORY
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -79,7 +81,11 @@ def network_options(stage: F) -> F:
         click.option("--layers", default=2, show_default=True, type=click.IntRange(1, 64), help="Of the Transformer."),
         click.option("--heads", default=2, show_default=True, type=click.IntRange(1, 64), help="Of its attention."),
         click.option(
-            "--max-history", default=50, show_default=True, type=click.IntRange(3), help="The longest history it sees."
+            "--max-history",
+            default=50,
+            show_default=True,
+            type=click.IntRange(3, MOST_HISTORY),
+            help="The longest history it sees.",
         ),
     ]
     for option in reversed(options):

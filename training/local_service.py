@@ -65,7 +65,8 @@ def local_process(
     _check_free(port)
     options = ["--port", str(port), "--artifacts", str(artifacts), "--data-dir", str(data_dir)]
     # `env` adds to what the process inherits, and becomes the service: its pid stays.
-    variables = [f"{name}={value}" for name, value in {"REDIS_URL": "", **environment}.items()]
+    # Nobody but its client sends it traffic, so there is nobody to wait for when it stops.
+    variables = [f"{n}={v}" for n, v in {"REDIS_URL": "", "VQREC_DRAIN_SECONDS": "0", **environment}.items()]
     command = ["env", *variables, str(Path(sys.executable).with_name("vqrec")), "serve", *options]
     data_dir.mkdir(parents=True, exist_ok=True)
     log_path = data_dir / "service.log"

@@ -36,6 +36,7 @@ class Load:
         connections: kept alive and opened beforehand; each has one request under way at a time. Where all are busy a
             request waits, and its latency counts on.
         seed: what the times are drawn from.
+        then: further rates, each with the seconds for which it follows.
     """
 
     ports: tuple[int, ...]
@@ -46,6 +47,21 @@ class Load:
     warm_seconds: float = 1.0
     connections: int = 256
     seed: int = 0
+    then: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of the requests that were due in a part of the time.
+
+    Args:
+        offered, answered: how many there were, and how many were answered with 200.
+        milliseconds: latency of those that were, by percentile; empty if none was.
+    """
+
+    offered: int
+    answered: int
+    milliseconds: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +71,29 @@ class Report:
     Args:
         offered, answered: requests a second that were due, and that were answered with 200.
         milliseconds: the latency by percentile, of every request that counts; one without an answer has none.
+        answered_milliseconds: the same of those alone that were answered with 200; empty if none was.
         failures: how many ended otherwise, by status or error.
         late_milliseconds: the 99th percentile of how late the generator itself was to send.
         cpu_share: of one processor, that the generator took.
+        by_rate, by_second: what was due while each rate held, and in each second, warming up included.
     """
 
     offered: float
     answered: float
     milliseconds: dict[str, float]
+    answered_milliseconds: dict[str, float]
     failures: dict[str, int]
     late_milliseconds: float
     cpu_share: float
+    by_rate: list[Part]
+    by_second: list[Part]
+
+    @classmethod
+    def read(cls, printed: str) -> "Report":
+        """What the generator has printed."""
+        fields = json.loads(printed)
+        parts = {name: [Part(**part) for part in fields[name]] for name in ("by_rate", "by_second")}
+        return cls(**{**fields, **parts})
 
 
 class _Generator:
@@ -139,14 +167,25 @@ class _Generator:
         unanswered = int(np.isinf(self.latency).sum()) - sum(self.failures.values())
         if unanswered:
             self.failures["no answer"] += unanswered
+        lengths = [seconds for _, seconds in self._load.then]
+        seconds = self._load.seconds + sum(lengths)
         return Report(
-            offered=len(latency) / self._load.seconds,
-            answered=float(np.isfinite(latency).sum()) / self._load.seconds,
-            milliseconds={f"p{percentile:g}": _percentile(latency, percentile) for percentile in PERCENTILES},
+            offered=len(latency) / seconds,
+            answered=float(np.isfinite(latency).sum()) / seconds,
+            milliseconds=_percentiles(latency),
+            answered_milliseconds=_percentiles(latency[np.isfinite(latency)]),
             failures=dict(self.failures),
             late_milliseconds=_percentile(late, 99),
             cpu_share=cpu_share,
+            by_rate=self._parts(np.cumsum([self._load.warm_seconds + self._load.seconds, *lengths])),
+            by_second=self._parts(np.arange(1.0, int(self._times[-1]) + 2)),
         )
+
+    def _parts(self, ends: npt.NDArray[np.float64]) -> list[Part]:
+        """By when they were due, each part up to the next of ``ends`` in seconds."""
+        parts = np.split(self.latency, np.searchsorted(self._times, ends)[:-1])
+        answered = [part[np.isfinite(part)] for part in parts]
+        return [Part(len(part), len(of), _percentiles(of)) for part, of in zip(parts, answered, strict=True)]
 
 
 class _Connection(asyncio.Protocol):
@@ -182,16 +221,24 @@ class _Connection(asyncio.Protocol):
 
 
 def _schedule(load: Load) -> npt.NDArray[np.float64]:
-    total = load.warm_seconds + load.seconds
-    draws = np.random.default_rng(load.seed).exponential(1 / load.rate, int(load.rate * total * 1.2) + 100)
-    times = np.cumsum(draws)
-    return times[times < total]
+    rng = np.random.default_rng(load.seed)
+    parts: list[npt.NDArray[np.float64]] = []
+    start = 0.0
+    for rate, seconds in ((load.rate, load.warm_seconds + load.seconds), *load.then):
+        times = np.cumsum(rng.exponential(1 / rate, int(rate * seconds * 1.2) + 100))
+        parts.append(start + times[times < seconds])
+        start += seconds
+    return np.concatenate(parts)
 
 
 def _requests(load: Load) -> list[bytes]:
     bodies = Path(load.bodies).read_bytes().splitlines()
     head = f"POST {load.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: "
     return [f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies]
+
+
+def _percentiles(latency: npt.NDArray[np.float64]) -> dict[str, float]:
+    return {f"p{percentile:g}": _percentile(latency, percentile) for percentile in PERCENTILES} if len(latency) else {}
 
 
 def _percentile(values: npt.NDArray[np.float64], percentile: float) -> float:

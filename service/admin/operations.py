@@ -83,11 +83,11 @@ class Operations:
         """Forget one whose choice was not written."""
         self._taken.pop(operation_id, None)
 
-    async def store(self, operation_id: str) -> Operation:
-        """Write an operation that was taken as it is now."""
-        operation = self._taken[operation_id]
-        await self.write(operation)
-        return operation
+    async def store(self, operation: Operation) -> Operation:
+        """Write an operation that was taken as it is now, which may be served, or overtaken, already."""
+        current = self._taken.get(operation.id) or await self._judged(operation)
+        await self.write(current)
+        return current
 
     async def write(self, operation: Operation) -> None:
         command = self._redis.commands.set(operation_key(operation.id), _JSON.dump_json(operation), ex=_SECONDS_KEPT)
@@ -103,7 +103,7 @@ class Operations:
         if operation is None:
             raw = await self._redis.run(self._redis.commands.get(operation_key(operation_id)))
             if raw is None:
-                raise UnknownOperationError(f"there is no operation {operation_id!r}; they are kept for a day")
+                raise UnknownOperationError.of(operation_id)
             operation = _JSON.validate_json(raw)
         return operation if operation.is_final else await self._judged(operation)
 

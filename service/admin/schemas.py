@@ -1,19 +1,29 @@
 """What the admin calls take and give."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.manifest import Sha256
+from service.strict_model import StrictModel
 
 AdapterVersion = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 State = Literal["pending", "running", "succeeded", "failed"]
 
+# For FastAPI(responses=…): where a choice that was accepted is followed.
+ACCEPTED: Final[dict[str, Any]] = {
+    "description": "Chosen; every replica converges on it",
+    "headers": {"Location": {"description": "Of the operation.", "required": True, "schema": {"type": "string"}}},
+    "links": {"operation": {"operationId": "get_operation", "parameters": {"operation_id": "$response.body#/id"}}},
+}
 
-class AdapterRequest(BaseModel):
+
+class AdapterRequest(StrictModel):
     """Which adapter a domain shall be served with."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"source": "adapters/outdoor/5e83764db627", "dry_run": True}]},
+    )
 
     source: str = Field(
         min_length=1,
@@ -49,6 +59,6 @@ class DryRunAnswer(BaseModel):
     action: Literal["create", "replace", "nothing"]
     adapter_version: str
     sha256: str
-    replaces: str | None = Field(description="the adapter version that is wanted now")
+    replaces: str | None = Field(None, description="the adapter version that is wanted now; none for a new domain")
     items: int = Field(description="items that would be served with it")
     codes_kept: bool = Field(description="whether the quantiser is the same, so that no item is quantised again")

@@ -82,14 +82,15 @@ class AdminService:
 
     async def _choose(self, choice: WantedDomain, backbone: str) -> Operation:
         await self._enlist(choice.domain, backbone)
-        self._operations.take(Operation.of(choice))
+        taken = Operation.of(choice)
+        self._operations.take(taken)
         if not await self._directory.choose(choice):
             self._operations.drop(choice.operation)
             raise VersionConflictError(
                 f"another call changed the domain {choice.domain!r} meanwhile; look and try again"
             )
         await self._enlist(choice.domain, backbone)  # again, since a delete may have run in between
-        operation = await self._operations.store(choice.operation)
+        operation = await self._operations.store(taken)
         await self._directory.wake_reconcilers()
         return operation
 

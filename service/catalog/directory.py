@@ -7,6 +7,7 @@ from typing import cast
 from service.catalog.keys import CONTROL, DOMAINS, STORE, DomainKeys
 from service.catalog.mark import StoreMark, foreign_redis
 from service.catalog.scripts import ENLIST_DOMAIN, SET_ADAPTER
+from service.errors import RedisUnavailableError
 from service.redis_client import BLOCK_SECONDS, RedisClient
 
 FIRST_REVISION = 1
@@ -135,6 +136,14 @@ class DomainDirectory:
         others = [key for key in await self._codes_of(domain) if key not in kept]
         if others:
             await self._redis.run(self._redis.commands.unlink(*others))
+
+    async def refusal(self) -> str | None:
+        """Why Redis takes no writes now, as far as it tells unasked: with a full disk it refuses even a PING."""
+        try:
+            await self._redis.run(self._redis.commands.ping())
+        except RedisUnavailableError as error:
+            return error.detail
+        return None
 
     async def wake_reconcilers(self) -> None:
         """Tell every process to look at the choices now."""

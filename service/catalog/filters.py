@@ -19,12 +19,13 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 MAX_KEYS = 32
 MAX_VALUES = 1000
+MAX_TEXT = 4096  # looser than what an attribute may say, as for ids
 
 _LIST_OPERATORS = ("any", "all", "none")
 _NUMBER_OPERATORS = ("gt", "gte", "lt", "lte")
 _OPERATORS = ", ".join((*_LIST_OPERATORS, *_NUMBER_OPERATORS))
-_SCALAR_SCHEMAS = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]
-_LIST_SCHEMA = {"type": "array", "items": {"anyOf": _SCALAR_SCHEMAS}, "minItems": 1}
+_SCALAR_SCHEMAS = [{"type": "string", "maxLength": MAX_TEXT}, {"type": "number"}, {"type": "boolean"}]
+_LIST_SCHEMA = {"type": "array", "items": {"anyOf": _SCALAR_SCHEMAS}, "minItems": 1, "maxItems": MAX_VALUES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ def _values(raw: object) -> Values:
         raise PydanticCustomError("filter_list", "expected a list of values")
     if not raw:
         raise PydanticCustomError("filter_empty_list", "expected at least one value")
+    if len(raw) > MAX_VALUES:
+        raise _too_many_values()
     labels: set[str | bool] = set()
     numbers: set[float] = set()
     for value in raw:
@@ -71,7 +74,13 @@ def _number(raw: object, message: str) -> float:
     raise PydanticCustomError("filter_value", "{message}", {"message": message})
 
 
+def _too_many_values() -> PydanticCustomError:
+    return PydanticCustomError("filter_too_long", f"a filter may hold at most {MAX_VALUES} values in all")
+
+
 def _text(value: str) -> str:
+    if len(value) > MAX_TEXT:
+        raise PydanticCustomError("filter_text_too_long", f"a string of a filter may have {MAX_TEXT} characters")
     if not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
         raise PydanticCustomError("filter_text", "a string holds a lone surrogate, which is no character")
     return value
@@ -141,7 +150,7 @@ class Filter(RootModel[Annotated[dict[AttributeName, Condition], Field(max_lengt
     def _limit_values(self) -> "Filter":
         lists = [values for one in self.root.values() for values in (one.any, one.all, one.none) if values is not None]
         if sum(map(len, lists)) > MAX_VALUES:
-            raise PydanticCustomError("filter_too_long", f"a filter may hold at most {MAX_VALUES} values in all")
+            raise _too_many_values()
         return self
 
     def __hash__(self) -> int:

@@ -137,6 +137,8 @@ class Reconciler:
             await self._wake.wait()
             self._wake.clear()
             try:
+                refusal = await self._directory.refusal()
+                self._redis_fault = refusal or self._redis_fault
                 async with self._comparing:
                     await self._compare()
             except RedisUnavailableError as error:
@@ -144,7 +146,7 @@ class Reconciler:
             except Exception:
                 log.exception("reconcile-failed")
             else:
-                self._redis_fault = None
+                self._redis_fault = refusal
 
     async def _compare(self) -> None:
         serving = bool(self._registry.domains)

@@ -71,7 +71,7 @@ class DomainReplica:
         self._stream = ChangeStream(context.redis, wanted.domain)
         self._loader = CatalogueLoader(context.repository(wanted.domain), snapshot.adapter, context.apply)
         self._advanced = asyncio.Condition()
-        self._was_away = False
+        self._doubtful = False  # whether the stream may be another than the one that was read last
         self._store_changes = context.mark.changes
         self._stopped = False
         self._task: asyncio.Task[None] | None = None
@@ -133,23 +133,25 @@ class DomainReplica:
                 self.fault = None
                 backoff = _FIRST_BACKOFF
                 continue
-            self._was_away = True
+            self._doubtful = True
             await asyncio.sleep(backoff)
             backoff = min(2 * backoff, _LAST_BACKOFF)
 
     async def _step(self) -> None:
         self._context.mark.ensure()
         store_changes = self._context.mark.changes
-        doubtful = self._was_away or store_changes != self._store_changes
+        doubtful = self._doubtful or store_changes != self._store_changes
         if doubtful and await self._stream.end() < self._position:
             await self._reload("Redis has lost changes that were applied")
-        self._was_away, self._store_changes = False, store_changes
+        self._doubtful, self._store_changes = False, store_changes
         try:
             changes = await self._stream.read(self._position)
         except StreamGapError as gap:
             await self._reload(str(gap))
         else:
             await self._apply(changes)
+            # An older stream may have been put in its place, whose ids stay below this position: nothing would come.
+            self._doubtful = not changes
 
     async def _apply(self, changes: list[Change]) -> None:
         if not changes:

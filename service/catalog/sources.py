@@ -2,15 +2,15 @@
 
 import hashlib
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import unquote
 
-import fsspec
 from pydantic import ValidationError
 
 from models.adapter import DomainAdapter
@@ -18,21 +18,28 @@ from models.bundle import MANIFEST, copy_bundle, read_bundle, read_manifest_byte
 from models.errors import ArtifactMismatchError, ArtifactNotFoundError, InvalidArtifactError, VqrecError
 from models.manifest import AdapterManifest, BackboneManifest
 from models.store import ArtifactStore
-from service.errors import InvalidSourceError
+from service.catalog.fetching import Deadline, fetch
+from service.catalog.source_urls import AllowedUrl, UrlPrefix, allowed, is_url
+from service.errors import InvalidSourceError, RetryableError
 
 _MANIFEST_LIMIT = 1 << 20
-_CHUNK = 1 << 20
+_FETCHING = ".fetching-"
+_MAKE_ROOM_SECONDS = 30  # somebody has to
 
 
 @dataclass(frozen=True)
 class AdapterSources:
     """Reads adapters. Its methods block: call them in a thread.
 
+    Raises:
+        ConfigurationError: if a prefix restricts nothing or cannot be read.
+
     Args:
         store: the artifact root.
         cache: the folder that adapters from URLs are kept in.
         url_prefixes: URLs may lie below one of these only.
         download_bytes: an adapter larger than this is not fetched.
+        download_seconds: what takes longer to fetch is given up.
         backbone: sha256 of the only backbone that this service may run; None: the one that the domains are for.
     """
 
@@ -41,6 +48,10 @@ class AdapterSources:
     url_prefixes: tuple[str, ...]
     download_bytes: int
     backbone: str | None = None
+    download_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        _ = self._prefixes  # read when the service starts, not when the first adapter is asked for
 
     def load(self, source: str, sha256: str | None = None) -> DomainAdapter:
         """The verified adapter that ``source`` names.
@@ -50,12 +61,20 @@ class AdapterSources:
             InvalidArtifactError, ArtifactMismatchError: if it is damaged or another than ``sha256`` says.
         """
         with self._naming_no_folders_of_ours():
-            path = self._fetch(source, sha256) if _is_url(source) else self.store.resolve(source)
-            return DomainAdapter.load(path, sha256)
+            path = self._fetch(source, sha256) if is_url(source) else self.store.resolve(source)
+            adapter = DomainAdapter.load(path, sha256)
+            if adapter.bundle.path != path:
+                raise InvalidArtifactError(f"the source {source!r} was replaced by a link while it was being read")
+            return adapter
+
+    def sweep(self) -> None:
+        """Remove what a process that was killed left of the adapters that it was fetching."""
+        for folder in self.cache.glob(f"{_FETCHING}*"):
+            shutil.rmtree(folder)
 
     def canonical(self, source: str) -> str:
         """``source`` as other replicas, whose root may lie elsewhere, can resolve it."""
-        if _is_url(source):
+        if is_url(source):
             return source
         return self.store.resolve(source).relative_to(self.store.root.resolve()).as_posix()
 
@@ -94,49 +113,52 @@ class AdapterSources:
                 error.detail = re.sub(rf"(?<![^\s'\"(]){re.escape(str(folder))}/", "", error.detail)
             raise
 
-    def _fetch(self, url: str, sha256: str | None) -> Path:
-        self._check_allowed(url)
-        raw = self._read(f"{url.rstrip('/')}/{MANIFEST}", _MANIFEST_LIMIT)
-        found = hashlib.sha256(raw).hexdigest()
+    @cached_property
+    def _prefixes(self) -> tuple[UrlPrefix, ...]:
+        return tuple(map(UrlPrefix.parse, self.url_prefixes))
+
+    def _fetch(self, source: str, sha256: str | None) -> Path:
+        url, deadline, cache = allowed(source, self._prefixes), Deadline(self.download_seconds), self.cache.resolve()
+        kept = self._kept(cache, sha256) if sha256 is not None else None
+        if kept is not None:
+            return kept  # also while nothing answers there, e.g. when a replica starts anew
+        raw = BytesIO()
+        fetch(url.file(MANIFEST), _MANIFEST_LIMIT, deadline, raw)
+        found = hashlib.sha256(raw.getvalue()).hexdigest()
         if sha256 is not None and found != sha256:
-            raise ArtifactMismatchError(f"the adapter at {url} has the sha256 {found}, not {sha256}")
+            raise ArtifactMismatchError(f"the adapter at {url.text} has the sha256 {found}, not {sha256}")
         try:
-            manifest = AdapterManifest.model_validate_json(raw)
+            manifest = AdapterManifest.model_validate_json(raw.getvalue())
         except ValidationError as error:
-            raise InvalidArtifactError(f"{url}/{MANIFEST} is not the manifest of an adapter") from error
+            raise InvalidArtifactError(f"{url.text}/{MANIFEST} is not the manifest of an adapter") from error
         if sum(entry.bytes for entry in manifest.files.values()) > self.download_bytes:
-            raise InvalidSourceError(f"the adapter at {url} is larger than {self.download_bytes} bytes")
-        cache = self.cache.resolve()
-        cache.mkdir(parents=True, exist_ok=True)
+            raise InvalidSourceError(f"the adapter at {url.text} is larger than {self.download_bytes} bytes")
+        return self._kept(cache, found) or self._download(url, raw.getvalue(), manifest, cache, deadline)
+
+    def _kept(self, cache: Path, sha256: str) -> Path | None:
+        """The copy of an adapter that was fetched before, if it is whole."""
         try:
-            return read_bundle(cache / found[:12], AdapterManifest, found).path
-        except (ArtifactNotFoundError, InvalidArtifactError):
-            return self._download(url, raw, manifest, cache)
+            return read_bundle(cache / sha256[:12], AdapterManifest, sha256).path
+        except (ArtifactNotFoundError, ArtifactMismatchError, InvalidArtifactError):
+            return None
 
-    def _download(self, url: str, raw_manifest: bytes, manifest: AdapterManifest, cache: Path) -> Path:
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as beside:
-            folder = Path(beside) / hashlib.sha256(raw_manifest).hexdigest()[:12]
-            folder.mkdir()
-            (folder / MANIFEST).write_bytes(raw_manifest)
-            for name, entry in manifest.files.items():
-                (folder / name).write_bytes(self._read(f"{url.rstrip('/')}/{name}", entry.bytes))
-            DomainAdapter.load(folder)  # whole, so that nothing stays here that is refused later
-            return copy_bundle(folder, cache)
-
-    def _read(self, url: str, limit: int) -> bytes:
+    def _download(
+        self, url: AllowedUrl, raw_manifest: bytes, manifest: AdapterManifest, cache: Path, deadline: Deadline
+    ) -> Path:
         try:
-            with fsspec.open(url, "rb") as file:
-                raw = _read_up_to(file, limit)
-        except Exception as error:  # every protocol raises its own
-            raise InvalidSourceError(f"{url} cannot be read: {type(error).__name__}: {error}") from error
-        if len(raw) > limit:
-            raise InvalidArtifactError(f"{url} is larger than the {limit} bytes that it should have")
-        return raw
-
-    def _check_allowed(self, url: str) -> None:
-        allowed = any(url.startswith(prefix.rstrip("/") + "/") for prefix in self.url_prefixes)
-        if not allowed or "::" in url or ".." in unquote(url).split("/"):
-            raise InvalidSourceError("the URL does not lie below one of VQREC_ADAPTER_URL_PREFIXES")
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache, prefix=_FETCHING) as beside:
+                folder = Path(beside) / hashlib.sha256(raw_manifest).hexdigest()[:12]
+                folder.mkdir()
+                (folder / MANIFEST).write_bytes(raw_manifest)
+                for name, entry in manifest.files.items():
+                    with (folder / name).open("wb") as file:
+                        fetch(url.file(name), entry.bytes, deadline, file)
+                DomainAdapter.load(folder)  # whole, so that nothing stays here that is refused later
+                return copy_bundle(folder, cache)
+        except OSError as error:  # a full disk, mostly; what was fetched so far is gone again
+            reason = error.strerror or "not every file could be copied"
+            raise RetryableError(f"the data directory cannot take the adapter: {reason}", _MAKE_ROOM_SECONDS) from error
 
 
 def check_backbone(adapter: DomainAdapter, bound: str | None) -> None:
@@ -151,14 +173,3 @@ def check_backbone(adapter: DomainAdapter, bound: str | None) -> None:
             f"the adapter {adapter.version} was made for the backbone {found[:12]}, this service runs {bound[:12]}: "
             f"make one with `vqrec adapt --backbone` and {bound[:12]}, or delete every domain to change the backbone"
         )
-
-
-def _is_url(source: str) -> bool:
-    return "://" in source or "::" in source
-
-
-def _read_up_to(file: IO[Any], limit: int) -> bytes:
-    parts: list[bytes] = []
-    while chunk := file.read(min(_CHUNK, limit + 1 - sum(map(len, parts)))):
-        parts.append(chunk)
-    return b"".join(parts)

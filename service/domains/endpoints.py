@@ -4,9 +4,10 @@ from fastapi import APIRouter, Depends
 
 from service.catalog.directory import WantedDomain
 from service.catalog.replica import DomainReplica
-from service.dependencies import Domain, State
+from service.dependencies import Domain, State, ThisCaller
 from service.domains.schemas import DomainDetails, DomainList, DomainSummary
 from service.json_route import StrictJsonRoute
+from service.openapi import OF_A_DOMAIN, raises
 from service.security import require_scope
 from service.state import AppState
 
@@ -16,12 +17,14 @@ router = APIRouter(
 
 
 @router.get("", response_model_exclude_none=True)
-async def list_domains(state: State) -> DomainList:
-    """Every domain, those that are still loading included."""
-    return DomainList(domains=[_summary(name, state.registry.get(name)) for name in state.reconciler.domains])
+async def list_domains(state: State, caller: ThisCaller) -> DomainList:
+    """Every domain that the key is for, those that are still loading included."""
+    names = filter(caller.covers, state.reconciler.domains)
+    return DomainList(domains=[_summary(name, state.registry.get(name)) for name in names])
 
 
 @router.get("/{domain}", response_model_exclude_none=True)
+@raises(*OF_A_DOMAIN)
 async def get_domain(domain: Domain, state: State) -> DomainDetails:
     """One domain in detail."""
     wanted, replica = state.reconciler.wanted(domain), state.registry.get(domain)

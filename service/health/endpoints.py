@@ -3,10 +3,12 @@
 from typing import Literal
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from service.dependencies import State
+from service.state import AppState
 
 router = APIRouter(tags=["health"])
 
@@ -18,7 +20,7 @@ class Liveness(BaseModel):
 class Readiness(BaseModel):
     """Ready, ready but not in full order, or not ready; and why."""
 
-    status: Literal["ready", "degraded", "loading"]
+    status: Literal["ready", "degraded", "loading", "stopping"]
     reasons: list[str] = Field(default_factory=list)
 
 
@@ -30,17 +32,25 @@ async def livez() -> Liveness:
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def readyz(state: State, response: Response) -> Readiness:
-    """Whether this process can take requests. Once it could it stays ready: it goes on from memory without Redis."""
-    reasons = state.reconciler.reasons()
+    """Whether to send requests here. Once it could take them it stays ready, also without Redis, until it stops."""
+    reasons = _reasons(state)
+    if state.stopping.begun:
+        response.status_code = 503
+        return Readiness(status="stopping", reasons=["the process was told to stop; what still comes is answered"])
     if not state.reconciler.ready:
         response.status_code = 503
         return Readiness(status="loading", reasons=reasons or ["the domains are not known yet"])
     return Readiness(status="degraded" if reasons else "ready", reasons=reasons)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(state: State) -> Response:
     """What Prometheus reads."""
-    state.metrics.ready.set(state.reconciler.ready)
-    state.metrics.faults.set(len(state.reconciler.reasons()))
+    state.metrics.ready.set(state.reconciler.ready and not state.stopping.begun)
+    state.metrics.faults.set(len(_reasons(state)))
     return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _reasons(state: AppState) -> list[str]:
+    """What keeps this process from being ready, or from being in full order."""
+    return [*state.reconciler.reasons(), *state.access.reasons()]

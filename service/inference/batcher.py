@@ -1,15 +1,15 @@
 """Micro-batching: what callers ask for one at a time is computed together, in a pool of threads."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from time import perf_counter
 from typing import Generic, TypeVar
 
 from service.errors import OverloadedError, RetryableError, StoppingError
+from service.inference.fair_queue import FairQueue
 from service.metrics import Metrics
 
 In = TypeVar("In")
@@ -23,7 +23,8 @@ class BatcherConfig:
     Args:
         largest_batch: jobs in one call of the work.
         longest_wait: seconds that jobs wait for others while a batch is being computed; with an idle pool none wait.
-        queue_size: jobs that may wait; more are refused, except that an empty queue takes any one call's.
+        queue_size: jobs that may wait; more are refused, except that an empty queue takes any one call's, and so does
+            any queue with room from a flow that has none waiting.
         workers: batches computed at the same time, at most the threads of the pool.
     """
 
@@ -57,14 +58,14 @@ class MicroBatcher(Generic[In, Out]):
         self,
         name: str,
         work: Callable[[Sequence[In]], Sequence[Out | Exception]],
-        pool: ThreadPoolExecutor,
+        pool: Executor,
         metrics: Metrics,
         config: BatcherConfig,
     ) -> None:
         self._name, self._work, self._pool, self._metrics, self._config = name, work, pool, metrics, config
         self._depth, self._batch_size = metrics.queue_depth.labels(name), metrics.batch_size.labels(name)
         self._waited = metrics.stage_seconds.labels(f"{name}_wait")
-        self._waiting: dict[asyncio.Future[Out], _Job[In]] = {}  # in the order of arrival
+        self._waiting: FairQueue[asyncio.Future[Out], _Job[In]] = FairQueue(config.queue_size)
         self._running = 0
         self._timer: asyncio.Handle | None = None
         self._dispatch_is_due = False
@@ -72,37 +73,41 @@ class MicroBatcher(Generic[In, Out]):
         self._drained = asyncio.Event()
         self._drained.set()
 
-    async def submit(self, value: In) -> Out:
+    async def submit(self, value: In, flow: Hashable = None) -> Out:
         """The result of one job; see :meth:`submit_all`."""
-        (future,) = self._enqueue((value,))
+        (future,) = self._enqueue((value,), flow)
         try:
             return await future
         finally:
-            self._forget((future,))
+            self._forget((future,), flow)
 
-    async def submit_all(self, values: Sequence[In]) -> list[Out]:
+    async def submit_all(self, values: Sequence[In], flow: Hashable = None) -> list[Out]:
         """The results of jobs that are accepted all or none.
+
+        Args:
+            values: what is to be computed.
+            flow: whose jobs they are; flows take turns.
 
         Raises:
             OverloadedError: if the queue has no room for them.
             StoppingError: once :meth:`stop` was called.
             Exception: what the work raised or returned for one of them.
         """
-        futures = self._enqueue(values)
+        futures = self._enqueue(values, flow) if values else []
         try:
             return list(await asyncio.gather(*futures))
         finally:
-            self._forget(futures)
+            self._forget(futures, flow)
 
-    def _enqueue(self, values: Sequence[In]) -> list[asyncio.Future[Out]]:
+    def _enqueue(self, values: Sequence[In], flow: Hashable) -> list[asyncio.Future[Out]]:
         if self._stopping:
             raise StoppingError("the service is shutting down and takes no new work; try another replica")
-        if self._waiting and len(self._waiting) + len(values) > self._config.queue_size:
+        if not self._waiting.has_room(flow, len(values)):
             self._metrics.rejected.labels(f"{self._name}_queue_full").inc(len(values))
             raise OverloadedError(f"the {self._name} queue is full; try again in a moment")
         loop, now = asyncio.get_running_loop(), perf_counter()
         jobs = {loop.create_future(): _Job(value, now) for value in values}
-        self._waiting.update(jobs)
+        self._waiting.add(flow, jobs)
         self._drained.clear()
         self._depth.set(len(self._waiting))
         if not self._dispatch_is_due:
@@ -111,10 +116,10 @@ class MicroBatcher(Generic[In, Out]):
             loop.call_soon(self._dispatch)
         return list(jobs)
 
-    def _forget(self, futures: Sequence[asyncio.Future[Out]]) -> None:
+    def _forget(self, futures: Sequence[asyncio.Future[Out]], flow: Hashable) -> None:
         """Drop what is left after a cancellation or an error: whoever waits for it is gone."""
         for future in futures:
-            if self._waiting.pop(future, None) is not None:
+            if self._waiting.remove(flow, future):
                 self._depth.set(len(self._waiting))
             future.cancel()
 
@@ -146,13 +151,11 @@ class MicroBatcher(Generic[In, Out]):
     def _seconds_to_wait(self) -> float:
         if not self._running or self._stopping or len(self._waiting) >= self._config.largest_batch:
             return 0.0
-        oldest = next(iter(self._waiting.values()))
-        return oldest.submitted + self._config.longest_wait - perf_counter()
+        oldest = min(job.submitted for job in self._waiting.firsts())
+        return oldest + self._config.longest_wait - perf_counter()
 
     def _start_batch(self) -> None:
-        batch = {
-            future: self._waiting.pop(future) for future in list(islice(self._waiting, self._config.largest_batch))
-        }
+        batch = self._waiting.take(self._config.largest_batch)
         self._depth.set(len(self._waiting))
         futures = [future for future in batch if not future.done()]  # a cancelled caller's job is not computed
         if not futures:

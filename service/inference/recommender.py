@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -72,7 +72,7 @@ class Recommender:
         config: of the queue.
     """
 
-    def __init__(self, network: UserNetwork, pool: ThreadPoolExecutor, metrics: Metrics, config: BatcherConfig) -> None:
+    def __init__(self, network: UserNetwork, pool: Executor, metrics: Metrics, config: BatcherConfig) -> None:
         self._network, self._metrics = network, metrics
         self._batcher: MicroBatcher[Job, list[ScoredItem]] = MicroBatcher(
             "recommend", self.answer, pool, metrics, config
@@ -87,18 +87,22 @@ class Recommender:
         """Answer what was accepted and refuse what comes."""
         await self._batcher.stop()
 
-    async def recommend(self, snapshot: DomainSnapshot, query: Query) -> list[ScoredItem]:
+    async def recommend(self, snapshot: DomainSnapshot, query: Query, domain: str = "") -> list[ScoredItem]:
         """The answer to one query, best item first; see :meth:`recommend_all`."""
-        return await self._batcher.submit((snapshot, query))
+        return await self._batcher.submit((snapshot, query), ("one", domain))
 
-    async def recommend_all(self, snapshot: DomainSnapshot, queries: Sequence[Query]) -> list[list[ScoredItem]]:
+    async def recommend_all(
+        self, snapshot: DomainSnapshot, queries: Sequence[Query], domain: str = ""
+    ) -> list[list[ScoredItem]]:
         """The answers to some queries, which are accepted all or none.
+
+        A domain's single queries and those that come many at once take turns, with each other and with other domains'.
 
         Raises:
             OverloadedError: if the queue has no room for them.
             StoppingError: once :meth:`stop` was called.
         """
-        return await self._batcher.submit_all([(snapshot, query) for query in queries])
+        return await self._batcher.submit_all([(snapshot, query) for query in queries], ("many", domain))
 
     def answer(self, jobs: Sequence[Job]) -> list[list[ScoredItem]]:
         """The answers to a batch, computed here and now by the calling thread."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from models.backbone import Backbone
@@ -40,7 +40,7 @@ class InferenceRuntime:
 class RuntimeProvider:
     """Opens the models when the first backbone is known, which may be long after the service started."""
 
-    def __init__(self, store: ArtifactStore, pool: ThreadPoolExecutor, metrics: Metrics, config: RuntimeConfig) -> None:
+    def __init__(self, store: ArtifactStore, pool: Executor, metrics: Metrics, config: RuntimeConfig) -> None:
         self.current: InferenceRuntime | None = None
         self._store, self._pool, self._metrics, self._config = store, pool, metrics, config
         self._lock = asyncio.Lock()

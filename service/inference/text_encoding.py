@@ -5,7 +5,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
@@ -15,6 +15,7 @@ import numpy as np
 
 from models.text_encoder import TextEncoder, TextVectors, batch_size
 from service.errors import OverloadedError, RetryableError, StoppingError
+from service.inference.compute_threads import ComputeThreads
 from service.inference.waiting_texts import Call, WaitingText, WaitingTexts
 from service.metrics import Metrics
 
@@ -51,7 +52,7 @@ class TextEncoding:
     def __init__(self, encoder: TextEncoder, metrics: Metrics, config: EncodingConfig) -> None:
         self._encoder, self._metrics, self._config = encoder, metrics, config
         self._loop = asyncio.get_running_loop()
-        self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="text", initializer=_give_way)
+        self._pool = ComputeThreads(config.threads, "text", metrics, at_start=_give_way)
         self._lock = Lock()  # guards the next three, which the event loop and the threads share
         self._new: deque[Call] = deque()
         self._waiting = WaitingTexts()
@@ -210,6 +211,8 @@ def _give_way() -> None:
 
 
 def _threads_are_gone(cause: BaseException | None) -> RetryableError:
+    if isinstance(cause, RetryableError):  # one of them is, and was replaced
+        return cause
     error = RetryableError("the threads that encode are gone; the service must be restarted")
     error.__cause__ = cause
     return error

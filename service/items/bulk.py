@@ -1,5 +1,6 @@
 """The body of a bulk: a JSON array or NDJSON, read whole before anything is stored."""
 
+import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from service.catalog.record import ItemRecord
 from service.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
 from service.items.schemas import ItemBody
 from service.problems import faults_of, summary_of
+
+MAX_LINE_BYTES = 1 << 20
+_LINE = re.compile(rb"[^ \t\r\n][^\n]*")  # that is not blank
 
 _ARRAY_TYPES = ("application/json",)
 _LINE_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
@@ -37,20 +41,18 @@ def read_bulk(raw: bytes, content_type: str, max_items: int) -> list[BulkEntry]:
     Raises:
         UnsupportedMediaTypeError: if the type is neither JSON nor NDJSON.
         BadRequestError: if the body, or a line of it, is not JSON.
-        PayloadTooLargeError: if there are too many items.
+        PayloadTooLargeError: if there are too many items, or a line is too long.
     """
     # What spreadsheets and Windows put before UTF-8 is no part of it.
-    values = _read_values(raw.removeprefix(BOM_UTF8), content_type.partition(";")[0].strip().lower())
-    if len(values) > max_items:
-        raise PayloadTooLargeError(f"a bulk may hold {max_items} items, this one holds {len(values)}: send it in parts")
+    values = _read_values(raw.removeprefix(BOM_UTF8), content_type.partition(";")[0].strip().lower(), max_items)
     return [_read_entry(value) for value in values]
 
 
-def _read_values(raw: bytes, media_type: str) -> list[Any]:
+def _read_values(raw: bytes, media_type: str, max_items: int) -> list[Any]:
     if not media_type:
         media_type = _ARRAY_TYPES[0] if raw.lstrip()[:1] == b"[" else _LINE_TYPES[0]
     if media_type in _LINE_TYPES:
-        return _read_lines(raw)
+        return _read_lines(raw, max_items)
     if media_type not in _ARRAY_TYPES:
         raise UnsupportedMediaTypeError(
             f"send a bulk as {_ARRAY_TYPES[0]} (an array) or {_LINE_TYPES[0]} (an item a line), not as {media_type}"
@@ -61,20 +63,37 @@ def _read_values(raw: bytes, media_type: str) -> list[Any]:
         raise BadRequestError(f"the body is not JSON: {error}; nothing was stored") from error
     if not isinstance(values, list):
         raise BadRequestError("the body is JSON, but not an array of items; nothing was stored")
+    if len(values) > max_items:
+        raise _too_many(max_items)
     return values
 
 
-def _read_lines(raw: bytes) -> list[Any]:
+def _read_lines(raw: bytes, max_items: int) -> list[Any]:
     values: list[Any] = []
-    for number, line in enumerate(raw.split(b"\n"), start=1):
-        if not line.strip():
-            continue
+    # Not split at once: a body may hold more line feeds than there is room for lines.
+    for found in _LINE.finditer(raw):
+        if len(values) == max_items:
+            raise _too_many(max_items)
+        line = found[0]
+        if len(line) > MAX_LINE_BYTES:
+            where = _number_of_line(raw, found.start())
+            raise PayloadTooLargeError(
+                f"line {where} has {len(line)} bytes, and a line may have {MAX_LINE_BYTES}; nothing was stored"
+            )
         try:
             values.append(from_json(line, allow_inf_nan=False))
         except ValueError as error:
-            reason = str(error).replace("line 1 ", "")
-            raise BadRequestError(f"line {number} is not JSON: {reason}; nothing was stored") from error
+            where, reason = _number_of_line(raw, found.start()), str(error).replace("line 1 ", "")
+            raise BadRequestError(f"line {where} is not JSON: {reason}; nothing was stored") from error
     return values
+
+
+def _number_of_line(raw: bytes, place: int) -> int:
+    return raw.count(b"\n", 0, place) + 1
+
+
+def _too_many(max_items: int) -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"a bulk may hold {max_items} items, and this one holds more: send it in parts")
 
 
 def _read_entry(value: object) -> BulkEntry:

@@ -8,11 +8,29 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from models.errors import InvalidItemError
 from service.dependencies import Domain, State, item_service
+from service.errors import (
+    BadRequestError,
+    NotAppliedYetError,
+    PayloadTooLargeError,
+    RedisUnavailableError,
+    UnknownItemError,
+    UnsupportedMediaTypeError,
+)
 from service.items.bulk import read_bulk
-from service.items.schemas import BulkAnswer, BulkResult, ItemAnswer, ItemBody, ItemId, ItemPatch, WriteAnswer
+from service.items.schemas import (
+    BULK_BODY,
+    BulkAnswer,
+    BulkResult,
+    ItemAnswer,
+    ItemBody,
+    ItemId,
+    ItemPatch,
+    WriteAnswer,
+)
 from service.items.service import ItemService, Outcome
 from service.json_route import StrictJsonRoute
-from service.security import require_scope
+from service.openapi import OF_A_DOMAIN, QUEUED, WRITING, raises
+from service.security import charge, require_scope
 
 router = APIRouter(prefix="/domains/{domain}", tags=["items"], route_class=StrictJsonRoute)
 
@@ -22,13 +40,15 @@ PathItemId = Annotated[ItemId, Path(description="1 to 256 characters of any scri
 _READ, _INGEST = Depends(require_scope("read")), Depends(require_scope("ingest"))
 
 
-@router.post("/items:bulk", dependencies=[_INGEST], response_model_exclude_none=True)
+@router.post("/items:bulk", dependencies=[_INGEST], response_model_exclude_none=True, openapi_extra=BULK_BODY)
+@raises(*OF_A_DOMAIN, *QUEUED, *WRITING, BadRequestError, UnsupportedMediaTypeError, PayloadTooLargeError)
 async def put_items(domain: Domain, request: Request, state: State, items: Items) -> BulkAnswer:
     """Store many items: a JSON array, or NDJSON with an item a line."""
     raw = await request.body()
     content_type = request.headers.get("content-type", "")
     with state.metrics.stage("validate"):
         entries = await asyncio.to_thread(read_bulk, raw, content_type, state.settings.max_bulk_items)
+    charge(request, len(entries))
     valid = [(entry.item_id, entry.record) for entry in entries if entry.item_id is not None and entry.record]
     outcomes = iter(await items.put(domain, valid))
     results = [
@@ -48,6 +68,7 @@ async def put_items(domain: Domain, request: Request, state: State, items: Items
 
 
 @router.get("/items/{item_id:path}", dependencies=[_READ])
+@raises(*OF_A_DOMAIN, UnknownItemError, RedisUnavailableError)
 async def get_item(domain: Domain, item_id: PathItemId, items: Items) -> ItemAnswer:
     """An item as it is stored."""
     stored = await items.get(domain, item_id)
@@ -62,6 +83,7 @@ async def get_item(domain: Domain, item_id: PathItemId, items: Items) -> ItemAns
 
 
 @router.put("/items/{item_id:path}", dependencies=[_INGEST], responses={201: {"model": WriteAnswer}})
+@raises(*OF_A_DOMAIN, *QUEUED, *WRITING, InvalidItemError)
 async def put_item(
     domain: Domain, item_id: PathItemId, body: ItemBody, items: Items, response: Response
 ) -> WriteAnswer:
@@ -75,12 +97,14 @@ async def put_item(
 
 
 @router.patch("/items/{item_id:path}", dependencies=[_INGEST])
+@raises(*OF_A_DOMAIN, *WRITING, UnknownItemError, InvalidItemError)
 async def patch_item(domain: Domain, item_id: PathItemId, body: ItemPatch, items: Items) -> WriteAnswer:
     """Change attributes and availability without encoding the text again."""
     return _answer(await items.patch(domain, item_id, body))
 
 
 @router.delete("/items/{item_id:path}", dependencies=[_INGEST], status_code=204)
+@raises(*OF_A_DOMAIN, UnknownItemError, RedisUnavailableError, NotAppliedYetError)
 async def delete_item(domain: Domain, item_id: PathItemId, items: Items) -> None:
     """Delete an item."""
     await items.delete(domain, item_id)

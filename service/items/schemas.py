@@ -1,9 +1,11 @@
 """What an item may say, and what a caller is told about it."""
 
 import json
+import sys
 import unicodedata
+from collections.abc import Mapping
 from math import isfinite
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -12,17 +14,21 @@ from models.errors import InvalidItemError
 from models.item_text import MAX_TEXT, TEXT_FIELDS, compose_text, text_sha256
 from service.catalog.item import AttributeValue
 from service.catalog.record import ItemRecord
-from service.readable import is_readable
+from service.readable import BLANK_PATTERN, NAME_PATTERN, READABLE_PATTERN, is_readable
+from service.strict_model import StrictModel
 
 MAX_ATTRIBUTES = 64
+MAX_PATCHED = 2 * MAX_ATTRIBUTES  # all of them deleted, and as many others set
 MAX_ATTRIBUTE_TEXT = 1_000
 MAX_ATTRIBUTE_LIST = 100
-_LARGEST_INTEGER = 2**63 - 1
+MAX_LISTED_TEXT = 50_000
 
 _ATTRIBUTE_RULE = (
     f"expected a string of at most {MAX_ATTRIBUTE_TEXT} characters, true or false, a finite number, "
     f"or a list of at most {MAX_ATTRIBUTE_LIST} such strings"
 )
+
+_LISTED_RULE = f"the lists of all attributes together may hold {MAX_LISTED_TEXT} characters"
 
 Status = Literal["created", "updated", "unchanged"]
 
@@ -36,7 +42,7 @@ def _readable(name: str) -> str:
 def _attribute(value: object) -> AttributeValue:
     if isinstance(value, bool) or (isinstance(value, str) and len(value) <= MAX_ATTRIBUTE_TEXT):
         return value
-    if isinstance(value, int) and abs(value) <= _LARGEST_INTEGER:
+    if isinstance(value, int) and abs(value) <= sys.float_info.max:  # to JSON 10**30 and 1e30 are one number
         return value
     if isinstance(value, float) and isfinite(value):
         return value
@@ -49,20 +55,80 @@ def _is_short(value: object) -> bool:
     return isinstance(value, str) and len(value) <= MAX_ATTRIBUTE_TEXT
 
 
-_SCHEMA = {"anyOf": [{"type": kind} for kind in ("string", "boolean", "number")] + [{"type": "array"}]}
+def _listed_text(attributes: Mapping[str, AttributeValue | None]) -> int:
+    return sum(len(text) for value in attributes.values() if isinstance(value, list) for text in value)
 
-ItemId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_readable)]
+
+def _short_in_all(attributes: dict[str, AttributeValue | None]) -> dict[str, AttributeValue | None]:
+    if _listed_text(attributes) > MAX_LISTED_TEXT:
+        raise PydanticCustomError("listed_text", _LISTED_RULE)
+    return attributes
+
+
+_STRING = {"type": "string", "maxLength": MAX_ATTRIBUTE_TEXT}
+_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        _STRING,
+        {"type": "boolean"},
+        {"type": "number"},
+        {"type": "array", "items": _STRING, "maxItems": MAX_ATTRIBUTE_LIST},
+    ]
+}
+_NAME: dict[str, Any] = {"pattern": NAME_PATTERN}
+_NAMES: dict[str, Any] = {"propertyNames": {"minLength": 1, "maxLength": 64, **_NAME}}
+
+ItemId = Annotated[str, Field(min_length=1, max_length=256, json_schema_extra=_NAME), AfterValidator(_readable)]
 AttributeName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_readable)]
 Attribute = Annotated[AttributeValue, PlainValidator(_attribute), WithJsonSchema(_SCHEMA)]
+Attributes = Annotated[
+    dict[AttributeName, Attribute],
+    Field(max_length=MAX_ATTRIBUTES, json_schema_extra=_NAMES),
+    AfterValidator(_short_in_all),
+]
+PatchedAttributes = Annotated[
+    dict[AttributeName, Attribute | None],
+    Field(max_length=MAX_PATCHED, json_schema_extra=_NAMES),
+    AfterValidator(_short_in_all),
+]
 Words = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+_READABLE = {"type": "string", "pattern": READABLE_PATTERN}
+_NO_TEXT = {"anyOf": [{"type": "null"}, {"type": "string", "pattern": BLANK_PATTERN}]}
+_READABLE_LIST = {"type": "array", "contains": _READABLE}
 
 
-class ItemBody(_Body):
+def _composed_of(field: str, *kinds: dict[str, Any]) -> dict[str, Any]:
+    readable: dict[str, Any] = {"anyOf": list(kinds)} if len(kinds) > 1 else kinds[0]
+    return {"required": [field], "properties": {field: readable, **({} if field == "text" else {"text": _NO_TEXT})}}
+
+
+# What :meth:`ItemBody.record` asks for.
+_HAS_TEXT: dict[str, Any] = {
+    "anyOf": [
+        _composed_of("text", _READABLE),
+        *(_composed_of(field, _READABLE) for field in ("title", "brand", "description")),
+        _composed_of("categories", _READABLE, _READABLE_LIST),
+    ]
+}
+
+
+class ItemBody(StrictModel):
     """An item as a shop tells it: ``text``, or what a text is made of."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            **_HAS_TEXT,
+            "examples": [
+                {
+                    "title": "Kestrel & Sons ultralight climbing helmet",
+                    "brand": "Kestrel & Sons",
+                    "categories": ["outdoor", "climbing", "protection"],
+                    "attributes": {"category": "protection", "price": 59.9, "in_stock": True},
+                }
+            ],
+        }
+    )
 
     item_id: ItemId | None = Field(None, description="may be left out where the path tells it")
     text: Words | None = None
@@ -70,9 +136,7 @@ class ItemBody(_Body):
     brand: Words | None = None
     categories: Words | Annotated[list[Words], Field(max_length=MAX_ATTRIBUTE_LIST)] | None = None
     description: Words | None = None
-    attributes: Annotated[dict[AttributeName, Attribute], Field(max_length=MAX_ATTRIBUTES)] = Field(
-        default_factory=dict, description="what filters look at"
-    )
+    attributes: Attributes = Field(default_factory=dict, description="what filters look at")
     available: bool = Field(True, description="an unavailable item is never recommended")
 
     def record(self) -> ItemRecord:
@@ -89,10 +153,37 @@ class ItemBody(_Body):
         )
 
 
-class ItemPatch(_Body):
+_OF_A_BULK = {"allOf": [{"$ref": "#/components/schemas/ItemBody"}], "required": ["item_id"]}
+
+# For FastAPI(openapi_extra=…), since the body of a bulk is read by hand.
+BULK_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"type": "array", "items": _OF_A_BULK}},
+            "application/x-ndjson": {
+                "schema": {**_OF_A_BULK, "description": "What each line holds."},
+                "example": {"item_id": "A/1", "text": "waterproof rucksack", "attributes": {"price": 89.5}},
+            },
+        },
+    }
+}
+
+
+class ItemPatch(StrictModel):
     """What changes without encoding again."""
 
-    attributes: dict[AttributeName, Attribute | None] | None = Field(None, description="merged; null deletes a key")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["attributes"], "properties": {"attributes": {"type": "object"}}},
+                {"required": ["available"], "properties": {"available": {"type": "boolean"}}},
+            ],
+            "examples": [{"attributes": {"price": 49.9, "in_stock": None}, "available": False}],
+        }
+    )
+
+    attributes: PatchedAttributes | None = Field(None, description="merged; null deletes a key")
     available: bool | None = None
 
     @model_validator(mode="after")
@@ -105,7 +196,7 @@ class ItemPatch(_Body):
         """The record after this patch.
 
         Raises:
-            InvalidItemError: if it would have too many attributes.
+            InvalidItemError: if it would have too many attributes, or too much in their lists.
         """
         merged = {**record.attributes, **(self.attributes or {})}
         attributes = {name: value for name, value in merged.items() if value is not None}
@@ -113,6 +204,8 @@ class ItemPatch(_Body):
             raise InvalidItemError(
                 f"an item may have {MAX_ATTRIBUTES} attributes, this one would have {len(attributes)}"
             )
+        if self.attributes and _listed_text(attributes) > MAX_LISTED_TEXT:
+            raise InvalidItemError(_LISTED_RULE)
         available = record.available if self.available is None else self.available
         return record.model_copy(update={"attributes": attributes, "available": available})
 

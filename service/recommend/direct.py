@@ -3,7 +3,6 @@
 from time import perf_counter
 from typing import cast
 
-from fastapi import Request
 from pydantic import ValidationError
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,14 +11,13 @@ from models.errors import VqrecError
 from service.json_route import JSONDecodeError, parse_json
 from service.problems import problem_of
 from service.recommend.answers import answer_document, json_bytes
+from service.recommend.deadline import plain_milliseconds, within
 from service.recommend.schemas import RecommendRequest
-from service.security import require_scope
+from service.security import authorize
 from service.state import AppState
 
 _BEFORE, _AFTER = "/v1/domains/", "/recommendations"
 _HANDLED_ELSEWHERE = frozenset({b"content-encoding", b"transfer-encoding", b"expect"})
-
-_may_read = require_scope("read")
 
 
 class DirectRecommendations:
@@ -43,18 +41,25 @@ class DirectRecommendations:
         if domain is None:
             await self._app(scope, receive, send)
             return
+        scope["route"] = self._route
+        try:
+            authorize(scope, "read", domain)  # as the route's dependency does, before the body is read
+        except VqrecError as error:
+            await _refuse(error, scope, receive, send)
+            return
         messages = [await receive()]
         while messages[-1].get("more_body"):
             messages.append(await receive())
+        if messages[-1]["type"] == "http.disconnect":
+            return  # the client went away while it sent its request
         asked = _read(messages, self._max_bytes)
         if asked is None:
             await self._app(scope, _again(messages, receive), send)
             return
-        scope["route"] = self._route
         try:
             body = await _answer(scope, domain, asked)
         except VqrecError as error:
-            await problem_of(error, scope["path"], scope["state"]["request_id"])(scope, receive, send)
+            await _refuse(error, scope, receive, send)
             return
         headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -82,22 +87,33 @@ class DirectRecommendations:
                 length = value
             elif name in _HANDLED_ELSEWHERE:
                 return False
-        return content_type == b"application/json" and length.isdigit() and int(length) <= self._max_bytes
+        is_plain = content_type == b"application/json" and length.isdigit() and int(length) <= self._max_bytes
+        return is_plain and _has_plain_timeout(headers)
 
 
 async def _answer(scope: Scope, domain: str, asked: RecommendRequest) -> bytes:
     start = perf_counter()
     state = scope["state"]
     app: AppState = state["app"]
-    await _may_read(Request(scope))
-    answer = (await app.recommend.recommend(domain, (asked,)))[0]
+    answering = app.recommend.recommend(domain, (asked,))
+    (answer,) = await within(plain_milliseconds(scope["headers"]), answering)
     return json_bytes(answer_document(answer, state["request_id"], domain, (perf_counter() - start) * 1000))
 
 
+async def _refuse(error: VqrecError, scope: Scope, receive: Receive, send: Send) -> None:
+    await problem_of(error, scope["path"], scope["state"]["request_id"])(scope, receive, send)
+
+
+def _has_plain_timeout(headers: list[tuple[bytes, bytes]]) -> bool:
+    try:
+        plain_milliseconds(headers)
+    except ValueError:
+        return False
+    return True
+
+
 def _read(messages: list[Message], max_bytes: int) -> RecommendRequest | None:
-    """The request, or None if it is none, or the client went away while it sent it."""
-    if messages[-1]["type"] != "http.request":
-        return None
+    """The request, or None if it is none."""
     body = messages[0].get("body", b"")
     if len(messages) > 1:
         body = b"".join(message.get("body", b"") for message in messages)

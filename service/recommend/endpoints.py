@@ -7,8 +7,11 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.routing import BaseRoute
 
 from service.dependencies import Domain, recommend_service
+from service.errors import DeadlinePassedError, NotAvailableYetError, UnknownItemError
 from service.json_route import StrictJsonRoute
+from service.openapi import OF_A_DOMAIN, QUEUED, raises
 from service.recommend.answers import answer_document, json_bytes, similar_document
+from service.recommend.deadline import read_timeout, within_timeout
 from service.recommend.schemas import (
     BatchRequest,
     BatchResponse,
@@ -19,12 +22,12 @@ from service.recommend.schemas import (
     SimilarResponse,
 )
 from service.recommend.service import RecommendService
-from service.security import require_scope
+from service.security import charge, require_scope
 
 router = APIRouter(
     prefix="/domains/{domain}",
     tags=["recommendations"],
-    dependencies=[Depends(require_scope("read"))],
+    dependencies=[Depends(require_scope("read")), Depends(read_timeout)],
     route_class=StrictJsonRoute,
 )
 
@@ -35,23 +38,37 @@ Service = Annotated[RecommendService, Depends(recommend_service)]
 
 
 @router.post("/recommendations", response_model=RecommendResponse)
-async def recommend(domain: Domain, body: RecommendRequest, request: Request, service: Service) -> Response:
+@raises(*OF_A_DOMAIN, *QUEUED, DeadlinePassedError, NotAvailableYetError)
+async def recommend(
+    domain: Domain,
+    body: RecommendRequest,
+    request: Request,
+    service: Service,
+) -> Response:
     """The items that a shopper with this history takes next."""
     start = perf_counter()
-    answers = await service.recommend(domain, [body])
+    answers = await within_timeout(request, service.recommend(domain, [body]))
     return _json(answer_document(answers[0], request.state.request_id, domain, _milliseconds_since(start)))
 
 
 @router.post("/recommendations:batch", response_model=BatchResponse)
-async def recommend_batch(domain: Domain, body: BatchRequest, request: Request, service: Service) -> Response:
+@raises(*OF_A_DOMAIN, *QUEUED, DeadlinePassedError, NotAvailableYetError)
+async def recommend_batch(
+    domain: Domain,
+    body: BatchRequest,
+    request: Request,
+    service: Service,
+) -> Response:
     """The same for many histories, answered together."""
     start = perf_counter()
-    answers = await service.recommend(domain, body.requests)
+    charge(request, len(body.requests))
+    answers = await within_timeout(request, service.recommend(domain, body.requests))
     took, request_id = _milliseconds_since(start), request.state.request_id
     return _json({"results": [answer_document(answer, request_id, domain, took) for answer in answers]})
 
 
 @router.get("/items/{item_id:path}/similar", response_model=SimilarResponse)
+@raises(*OF_A_DOMAIN, *QUEUED, DeadlinePassedError, UnknownItemError)
 async def similar(
     domain: Domain,
     item_id: Annotated[ItemId, Path()],
@@ -61,7 +78,7 @@ async def similar(
 ) -> Response:
     """The items nearest to this one."""
     start = perf_counter()
-    answer = await service.similar(domain, item_id, limit)
+    answer = await within_timeout(request, service.similar(domain, item_id, limit))
     return _json(similar_document(answer, request.state.request_id, domain, _milliseconds_since(start)))
 
 

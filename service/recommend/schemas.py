@@ -2,14 +2,23 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from models.item_text import MAX_TEXT
 from service.catalog.filters import Filter
 from service.catalog.item import AttributeValue
-from service.readable import is_readable
+from service.readable import READABLE_PATTERN, is_readable
+from service.strict_model import StrictModel, check_fields
 
 MAX_HISTORY_ENTRIES = 1000
 MAX_EXCLUDED = 10_000
@@ -25,18 +34,25 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _whole(value: Any) -> Any:  # noqa: ANN401  (anything may come from outside)
+    """To JSON 10.0 is the integer 10, and some clients know no other numbers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 # Looser than what an item may be called, since an id that cannot exist is unknown, and that is no error.
 ItemId = Annotated[str, Field(max_length=4096)]
-Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_not_blank)]
-Limit = Annotated[int, Field(ge=1, le=500, description="How many items at most.")]
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_TEXT, json_schema_extra={"pattern": READABLE_PATTERN}),
+    AfterValidator(_not_blank),
+]
+Limit = Annotated[int, Field(ge=1, le=500, description="How many items at most."), BeforeValidator(_whole)]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class HistoryEntry(_Request):
+class HistoryEntry(BaseModel):
     """One item of a history: a string is its id; otherwise exactly one of the two."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     item_id: ItemId | None = None
     text: Text | None = Field(default=None, description="An item that was never ingested, told by its text.")
@@ -46,6 +62,7 @@ class HistoryEntry(_Request):
     def _from_id(cls, raw: Any) -> Any:  # noqa: ANN401  (anything may come from outside)
         if isinstance(raw, str):
             return {"item_id": raw}
+        check_fields(raw)
         if isinstance(raw, dict) and [raw.get("item_id"), raw.get("text")].count(None) != 1:
             raise PydanticCustomError("history_entry", f"give exactly one of item_id and text: {_HISTORY_ENTRY}")
         if not isinstance(raw, dict | cls):
@@ -59,23 +76,37 @@ class HistoryEntry(_Request):
         item_id, text = (schema["properties"][name]["anyOf"][0] for name in ("item_id", "text"))  # [1] is null
         one_key = {key: schema.pop(key) for key in ("type", "additionalProperties")}
         del schema["properties"]
+        none: dict[str, Any] = {"type": "null"}
         schema["anyOf"] = [
             item_id,
-            {**one_key, "properties": {"item_id": item_id}, "required": ["item_id"]},
-            {**one_key, "properties": {"text": text}, "required": ["text"]},
+            {**one_key, "properties": {"item_id": item_id, "text": none}, "required": ["item_id"]},
+            {**one_key, "properties": {"item_id": none, "text": text}, "required": ["text"]},
         ]
         return reference
 
 
-class RecommendRequest(_Request):
+class RecommendRequest(StrictModel):
     """Asks for the items that a shopper with this history takes next."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"properties": {"history": {"minItems": 1}}}, {"required": ["fallback"]}],
+            "examples": [
+                {
+                    "history": ["B001", {"item_id": "B002"}, {"text": "a light helmet"}],
+                    "limit": 10,
+                    "filter": {"category": ["protection", "safety"], "in_stock": True, "price": {"lte": 80}},
+                }
+            ],
+        }
+    )
 
     history: Annotated[list[HistoryEntry], Field(max_length=MAX_HISTORY_ENTRIES)] = Field(
         description="Oldest first. Unknown ids are skipped and reported; the most recent entries count."
     )
     limit: Limit = 10
     filter: Filter | None = Field(default=None, description="Applied before the best items are taken.")
-    exclude_item_ids: Annotated[list[ItemId], Field(max_length=MAX_EXCLUDED)] = []
+    exclude_item_ids: Annotated[list[ItemId], Field(max_length=MAX_EXCLUDED)] = Field([])
     exclude_history: bool = True
     fallback: Literal["popular", "none"] = Field(
         default="popular", description="What is given when nothing in the history is known."
@@ -93,7 +124,7 @@ class RecommendRequest(_Request):
         return self
 
 
-class BatchRequest(_Request):
+class BatchRequest(StrictModel):
     """Several independent requests to one domain, answered from one state of its catalogue."""
 
     requests: Annotated[list[RecommendRequest], Field(min_length=1, max_length=MAX_REQUESTS)]

@@ -80,7 +80,7 @@ class RecommendService:
         histories = [_read_history(snapshot, request, recommender.max_history) for request in requests]
         codes = await self._codes(domain, snapshot, histories)
         queries = [_query(*of_one) for of_one in zip(requests, histories, codes, strict=True)]
-        found = iter(await _find(recommender, snapshot, [query for query in queries if query]))
+        found = iter(await _find(recommender, snapshot, domain, [query for query in queries if query]))
         return [
             Answer(
                 adapter_version=snapshot.adapter.version,
@@ -103,7 +103,7 @@ class RecommendService:
         if item is None:
             raise UnknownItemError(f"the domain {domain!r} has no item {item_id!r}")
         query = Query("similar", limit, item.code[None, :], exclude=frozenset({item_id}))
-        found = await self._domains.recommender.recommend(snapshot, query)
+        found = await self._domains.recommender.recommend(snapshot, query, domain)
         return Answer(snapshot.adapter.version, _items(snapshot, found, with_attributes=False), [], fallback=False)
 
     async def _codes(self, domain: str, snapshot: DomainSnapshot, histories: Sequence[_History]) -> list[Codes]:
@@ -119,10 +119,12 @@ class RecommendService:
         return [history.codes for history in histories]
 
 
-async def _find(recommender: Recommender, snapshot: DomainSnapshot, queries: Sequence[Query]) -> list[list[ScoredItem]]:
+async def _find(
+    recommender: Recommender, snapshot: DomainSnapshot, domain: str, queries: Sequence[Query]
+) -> list[list[ScoredItem]]:
     if len(queries) == 1:  # as nearly always, and it saves the waiting for many
-        return [await recommender.recommend(snapshot, queries[0])]
-    return await recommender.recommend_all(snapshot, queries)
+        return [await recommender.recommend(snapshot, queries[0], domain)]
+    return await recommender.recommend_all(snapshot, queries, domain)
 
 
 def _read_history(snapshot: DomainSnapshot, request: RecommendRequest, longest: int) -> _History:

@@ -91,4 +91,5 @@ def _served(environment: Path, folder: Path) -> Iterator[str]:
 def _environment_variables() -> dict[str, str]:
     dropped = ("PYTHONPATH", "VIRTUAL_ENV", "REDIS_URL")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    return {name: value for name, value in kept.items() if not name.startswith("VQREC_")}
+    ours = {name: value for name, value in kept.items() if not name.startswith("VQREC_")}
+    return {**ours, "VQREC_DRAIN_SECONDS": "0"}

@@ -251,7 +251,8 @@ def test_the_runbook_names_calls_commands_settings_and_log_lines_that_exist() ->
     assert set(re.findall(r"vqrec (\w+)(?= --|`)", text)) <= set(cli.list_commands(click.Context(cli)))
     variables = {environment_name(name) for name in Settings.model_fields}
     assert set(re.findall(r"VQREC_[A-Z_]+", text)) <= variables
-    source = "".join(path.read_text() for path in (REPOSITORY / "service").rglob("*.py"))
+    folders = (REPOSITORY / "service", REPOSITORY / "models")
+    source = "".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
     quoted = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", text)) - {"maxmemory-policy"}
     assert {name for name in quoted if f'"{name}"' not in source} == set()
 

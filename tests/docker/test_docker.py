@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.security import ApiKeys
+from service.security import parse_keys
 from tests.docker.dockerfiles import REPOSITORY, copied, instructions
 
 IMAGES = ("service", "training")
@@ -94,12 +94,28 @@ def test_compose_redis_is_reached_by_the_service_alone(compose: dict[str, Any]) 
     assert compose["networks"][network]["internal"] is True
 
 
-@pytest.mark.parametrize("name", REPLICAS)
-def test_compose_replicas_are_confined(compose: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize("name", [*REPLICAS, "redis", "training"])
+def test_compose_confines_every_container(compose: dict[str, Any], name: str) -> None:
     service = compose["services"][name]
     assert service["read_only"] is True
+    assert len(service["tmpfs"]) == 1
     assert service["cap_drop"] == ["ALL"]
-    assert "no-new-privileges:true" in service["security_opt"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] > 0
+    assert not service.get("privileged", False)
+    assert not {"network_mode", "pid", "ipc", "userns_mode", "devices"} & service.keys()
+    assert all(not volume.startswith(("/", ".", "~")) for volume in service["volumes"])  # nothing of the host
+
+
+def test_compose_runs_nothing_as_root(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert "build" in service or service["user"] == "redis"  # what is built here has a user of its own
+
+
+@pytest.mark.parametrize("name", REPLICAS)
+def test_compose_replicas_only_read_artifacts_and_wait_for_redis(compose: dict[str, Any], name: str) -> None:
+    service = compose["services"][name]
     assert "artifacts:/artifacts:ro" in service["volumes"]
     assert service["depends_on"]["redis"]["condition"] == "service_healthy"
 
@@ -118,7 +134,7 @@ def test_compose_trains_only_when_it_is_asked_to(compose: dict[str, Any]) -> Non
 
 def test_compose_takes_keys_from_a_file_whose_example_the_service_can_read(compose: dict[str, Any]) -> None:
     path = Path(compose["secrets"]["api-keys"]["file"])
-    keys = ApiKeys.parse((REPOSITORY / f"{path}.example").read_text())
+    keys = parse_keys((REPOSITORY / f"{path}.example").read_text())
     assert {scope for key in keys.keys for scope in key.scopes} == {"read", "ingest", "admin"}
     assert compose["services"]["service-1"]["environment"]["VQREC_API_KEYS_FILE"] == "/run/secrets/api-keys"
     assert not any("KEY" in name and "FILE" not in name for name in compose["services"]["service-1"]["environment"])

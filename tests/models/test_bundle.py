@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as save_safetensors
 
-from models.bundle import MANIFEST, Bundle, copy_bundle, read_bundle, write_bundle
+from models.bundle import MANIFEST, Bundle, copy_bundle, opened, read_bundle, write_bundle
 from models.errors import ArtifactMismatchError, ArtifactNotFoundError, InvalidArtifactError
 from models.manifest import AdapterManifest, BackboneManifest, TextEncoderManifest
 
@@ -253,3 +254,25 @@ def test_tensors_come_back_and_what_are_none_is_refused(tmp_path: Path) -> None:
     assert bundle.read_tensors("good.safetensors")["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
     with pytest.raises(InvalidArtifactError):
         bundle.read_tensors("bad")
+
+
+def test_a_file_behind_a_link_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to("folder")
+    with opened(tmp_path / "folder" / "file", "there is none") as file:
+        assert file.read() == b"content"
+    with (
+        pytest.raises(InvalidArtifactError, match="there is none"),
+        opened(tmp_path / "link" / "file", "there is none"),
+    ):
+        pass
+
+
+def test_what_is_refused_leaves_nothing_open(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for name in (".", "pipe", "nothing", "nothing/inside"):
+        with pytest.raises(InvalidArtifactError), opened(tmp_path / name, "there is none"):
+            pass
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import httpx
-import pytest
 from click.testing import CliRunner
 
-from service.commands import doctor, is_loopback, serve
+from service.commands import doctor, serve
 from tests.tiny_models import TinyStore, write_tiny_store
 
 
@@ -35,14 +34,6 @@ def test_a_fault_at_the_start_is_one_line_and_no_traceback(tiny: TinyStore, tmp_
     assert outcome.stderr.splitlines()[-1].startswith("Error: VQREC_BACKBONE is '0123'")
     assert "Traceback" not in outcome.stderr
     assert "exception" not in outcome.stderr
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("me", False)],  # noqa: S104
-)
-def test_which_addresses_only_this_machine_reaches(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
 
 
 def test_the_doctor_finds_all_well(tiny: TinyStore, tmp_path: Path) -> None:
@@ -78,7 +69,10 @@ def test_a_service_starts_answers_and_stops_on_sigterm(tiny: TinyStore, tmp_path
     command = "from service.commands import serve; serve()"
     arguments = ["--port", str(port), "--artifacts", str(tiny.root), "--data-dir", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, "-c", command, *arguments], stderr=subprocess.PIPE, text=True, env={**os.environ}
+        [sys.executable, "-c", command, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "VQREC_DRAIN_SECONDS": "0"},
     )
     assert process.stderr is not None
     try:

@@ -60,6 +60,47 @@ async def test_a_mistake_is_no_outage(client: RedisClient) -> None:
         await client.run(client.commands.hget("text", "field"))
 
 
+REFUSING = {
+    "OOM": ("maxmemory", "1"),
+    "NOREPLICAS": ("min-replicas-to-write", "1"),
+}
+
+
+@pytest.mark.parametrize("code", [*REFUSING, "READONLY"])
+async def test_a_redis_that_takes_no_writes_is_an_outage_however_it_says_so(client: RedisClient, code: str) -> None:
+    redis = client.commands
+    await client.run(redis.set("text", "READONLY, says the text itself"))
+    if code == "READONLY":
+        await client.run(redis.replicaof("127.0.0.1", 1))  # where nobody listens
+    else:
+        await client.run(redis.config_set(*REFUSING[code]))
+    script = redis.register_script("return redis.call('SET', KEYS[1], ARGV[1])")
+    pipeline, transaction = redis.pipeline(transaction=False), redis.pipeline(transaction=True)
+    for each in (pipeline, transaction):
+        each.set("text", "BUSY")
+    scripts = redis.pipeline(transaction=False)
+    scripts.evalsha(script.sha, 1, "text", "MISCONF")
+    await client.run(redis.script_load(script.script))
+    for refused in (
+        redis.set("text", "value"),
+        script(["text"], ["value"]),
+        pipeline.execute(),
+        transaction.execute(),
+        scripts.execute(),
+    ):
+        with pytest.raises(RedisUnavailableError, match=f"takes no writes now \\({code}\\)"):
+            await client.run(refused)
+    assert await client.run(redis.get("text")) == b"READONLY, says the text itself"
+
+
+async def test_a_mistake_in_a_pipeline_is_none_for_what_its_command_says(client: RedisClient) -> None:
+    pipeline = client.commands.pipeline(transaction=False)
+    pipeline.set("text", "value")
+    pipeline.hset("text", "of pipeline caused error: ('MISCONF", "value")
+    with pytest.raises(ResponseError):
+        await client.run(pipeline.execute())
+
+
 async def test_nobody_there(tmp_path: Path) -> None:
     client = RedisClient(f"unix://{tmp_path}/nobody.sock", 1.0, 2, Metrics())
     with pytest.raises(RedisUnavailableError):

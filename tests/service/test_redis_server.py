@@ -1,12 +1,14 @@
 """The embedded Redis."""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from service.errors import ConfigurationError
 from service.redis_server import RedisServerConfig, embedded_redis, find_redis_server
@@ -23,6 +25,27 @@ async def test_what_was_written_is_there_the_next_time(tmp_path: Path) -> None:
         assert await client.get("key") == b"value"
         assert (await client.config_get("save"))["save"] == ""
         assert (await client.config_get("appendfsync"))["appendfsync"] == "always"
+
+
+async def test_a_server_that_ends_by_itself_is_started_anew_with_what_it_held(tmp_path: Path) -> None:
+    config = RedisServerConfig(tmp_path / "redis", "always", 30)
+    async with embedded_redis(config) as url, Redis.from_url(url) as client:
+        servers = set()
+        for number in range(3):
+            await client.set(str(number), "value")
+            servers.add(await _server(client))
+            os.kill(await _server(client), signal.SIGKILL)
+
+            async def back() -> bool:
+                try:
+                    return await _server(client) not in servers
+                except RedisError:
+                    return False
+
+            await until(back)
+        assert sorted(await client.keys()) == [b"0", b"1", b"2"]
+        last = await _server(client)
+    assert not _runs(last)
 
 
 async def test_a_folder_with_a_long_name_and_spaces(tmp_path: Path) -> None:
@@ -69,7 +92,7 @@ asyncio.run(main())
     assert service.stdout is not None
     url = (await service.stdout.readline()).decode().strip()
     async with Redis.from_url(url) as client:
-        server = int((await client.info("server"))["process_id"])
+        server = await _server(client)
     service.send_signal(signal.SIGKILL)
     await service.wait()
 
@@ -77,6 +100,10 @@ asyncio.run(main())
         return not await asyncio.to_thread(_runs, server)
 
     await until(ended)
+
+
+async def _server(client: Redis) -> int:
+    return int((await client.info("server"))["process_id"])
 
 
 def _runs(process: int) -> bool:

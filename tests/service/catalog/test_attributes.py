@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from service.catalog.attributes import Attributes, Column
 from service.catalog.filters import Filter
 from service.catalog.item import AttributeValue
+from tests.plain_filters import fulfils
 
 Item = Mapping[str, AttributeValue]
 
@@ -143,31 +144,3 @@ def texts(column: Column) -> list[str]:
 
 def exact(attributes: Item) -> dict[str, tuple[str, str]]:
     return {name: (type(value).__name__, repr(value)) for name, value in attributes.items()}
-
-
-def fulfils(item: Item, wanted: dict[str, Any]) -> bool:
-    return all(fulfils_one(item.get(name), condition) for name, condition in wanted.items())
-
-
-def fulfils_one(value: AttributeValue | None, condition: Any) -> bool:
-    if isinstance(condition, list):
-        return fulfils_one(value, {"any": condition})
-    if not isinstance(condition, dict):
-        return fulfils_one(value, {"any": [condition]})
-    held = {} if value is None else {typed(one) for one in (value if isinstance(value, list) else [value])}
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
-    checks: dict[str, Callable[[Any], bool]] = {
-        "any": lambda wanted: any(typed(one) in held for one in wanted),
-        "all": lambda wanted: all(typed(one) in held for one in wanted),
-        "none": lambda wanted: not any(typed(one) in held for one in wanted),
-        "gt": lambda bound: number is not None and number > bound,
-        "gte": lambda bound: number is not None and number >= bound,
-        "lt": lambda bound: number is not None and number < bound,
-        "lte": lambda bound: number is not None and number <= bound,
-    }
-    return all(checks[operator](operand) for operator, operand in condition.items())
-
-
-def typed(value: str | bool | float) -> tuple[str, str | bool | float]:
-    kind = "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
-    return kind, value

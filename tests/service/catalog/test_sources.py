@@ -1,5 +1,7 @@
 """Where adapters may come from."""
 
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from models.errors import ArtifactMismatchError, ArtifactNotFoundError, InvalidArtifactError
 from models.store import ArtifactStore
 from service.catalog.sources import AdapterSources
-from service.errors import InvalidSourceError
+from service.errors import ConfigurationError, InvalidSourceError, RetryableError
 from tests.tiny_models import TinyStore, write_tiny_store
 
 
@@ -29,11 +31,38 @@ def test_a_url_below_the_prefix_is_fetched_once(sources: AdapterSources, publish
     assert sources.load(url).bundle.path.parent == sources.cache
 
 
+def test_an_adapter_that_was_fetched_outlives_where_it_came_from(sources: AdapterSources, published: TinyStore) -> None:
+    url = f"file://{published.adapter.path}"
+    sources.load(url)
+    shutil.rmtree(published.root)
+    assert sources.load(url, published.adapter.sha256).version == published.adapter.version
+    with pytest.raises(InvalidSourceError, match="cannot be read"):
+        sources.load(url)  # which does not say what it must be
+
+
 def test_a_damaged_copy_is_fetched_again(sources: AdapterSources, published: TinyStore) -> None:
     url = f"file://{published.adapter.path}"
     copy = sources.load(url).bundle.path
     (copy / "adapter.safetensors").write_bytes(b"damaged")
     assert sources.load(url).version == published.adapter.version
+
+
+def test_what_a_killed_process_left_of_a_fetch_is_removed_and_nothing_else(
+    sources: AdapterSources, published: TinyStore
+) -> None:
+    kept = sources.load(f"file://{published.adapter.path}").bundle.path
+    shutil.copytree(kept, sources.cache / ".fetching-cut-off" / kept.name)
+    sources.sweep()
+    assert list(sources.cache.iterdir()) == [kept]
+
+
+def test_a_data_directory_that_takes_no_adapter_is_told_and_not_the_source(
+    sources: AdapterSources, published: TinyStore
+) -> None:
+    sources.cache.write_text("a file where the folder should be")
+    with pytest.raises(RetryableError, match="the data directory cannot take the adapter: File exists") as told:
+        sources.load(f"file://{published.adapter.path}")
+    assert told.value.retry_after == 30
 
 
 @pytest.mark.parametrize(
@@ -108,3 +137,34 @@ def test_an_error_does_not_tell_where_the_root_lies(
     with pytest.raises(ArtifactNotFoundError) as refused:
         sources.check_models(tiny.load_adapter())
     assert " in text-encoders: " in refused.value.detail
+
+
+@dataclass(frozen=True)
+class SwappedStore(ArtifactStore):
+    """A store in which someone puts a link into the way between the look at a path and the reading."""
+
+    replaced: Path = Path()
+    by: Path = Path()
+
+    def resolve(self, source: str) -> Path:
+        path = super().resolve(source)
+        self.replaced.rename(self.root / "aside")
+        self.replaced.symlink_to(self.by)
+        return path
+
+
+@pytest.mark.parametrize("level", [0, 1, 2], ids=["the adapter", "its domain", "all adapters"])
+def test_a_link_put_into_the_way_while_an_adapter_is_read_is_not_followed(
+    tmp_path: Path, published: TinyStore, level: int
+) -> None:
+    tiny = write_tiny_store(tmp_path / "own")
+    own, outside = ([store.adapter.path, *store.adapter.path.parents][level] for store in (tiny, published))
+    sources = AdapterSources(SwappedStore(tiny.root, own, outside), tmp_path / "cache", (), 1 << 20)
+    with pytest.raises(InvalidArtifactError, match="replaced by a link"):
+        sources.load(f"adapters/shop/{tiny.adapter.version}")
+
+
+@pytest.mark.parametrize("prefix", ["https://", "file:///", "https://user:secret@host/"])
+def test_a_prefix_that_restricts_nothing_is_told_of_at_the_start(tiny: TinyStore, tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match="VQREC_ADAPTER_URL_PREFIXES"):
+        AdapterSources(tiny.store, tmp_path / "cache", (prefix,), 1 << 20)

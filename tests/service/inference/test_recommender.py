@@ -149,3 +149,25 @@ async def test_one_that_was_stopped_refuses(shops: tuple[TinyStore, list[DomainS
         await recommender.stop()
         with pytest.raises(StoppingError):
             await recommender.recommend(shops[1][0], Query("popular", 1))
+
+
+async def test_another_domain_and_a_single_query_do_not_wait_for_all_of_many(
+    shops: tuple[TinyStore, list[DomainSnapshot]],
+) -> None:
+    snapshot, order = shops[1][0], list[str]()
+    with ThreadPoolExecutor(1) as pool:
+        recommender = Recommender(shops[0].load_network(), pool, Metrics(), BatcherConfig(largest_batch=4))
+        query = Query("popular", 1)
+
+        async def ask(domain: str) -> None:
+            await recommender.recommend(snapshot, query, domain)
+            order.append(domain)
+
+        async def ask_many() -> None:
+            await recommender.recommend_all(snapshot, [query] * 40, "flood")
+            order.append("many")
+
+        await asyncio.gather(ask_many(), *(ask("flood") for _ in range(8)), ask("light"))
+        await recommender.stop()
+    assert order[-1] == "many"
+    assert "light" in order[:3]

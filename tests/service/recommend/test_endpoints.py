@@ -18,7 +18,7 @@ from service.metrics import Metrics
 from service.problems import install_problem_handlers
 from service.recommend.endpoints import router
 from service.recommend.service import RecommendService
-from service.security import ApiKeys
+from service.security import Access, parse_keys
 from tests.tiny_models import TinyStore
 
 pytestmark = pytest.mark.anyio
@@ -66,9 +66,11 @@ async def client(tiny: TinyStore) -> AsyncIterator[httpx.AsyncClient]:
     with ThreadPoolExecutor(1) as pool:
         recommender = Recommender(tiny.load_network(), pool, Metrics(), BatcherConfig())
         service = RecommendService(Shop(DomainSnapshot.build(adapter, items), recommender, tiny))
+        keys = parse_keys(f"{KEY}:read other-key:ingest")
+        access = Access(keys, None, Metrics(), now=lambda: 0.0, clock=lambda: 0.0)
         state = {
             "request_id": "r-1",
-            "app": SimpleNamespace(api_keys=ApiKeys.parse(f"{KEY}:read other-key:ingest"), recommend=service),
+            "app": SimpleNamespace(access=access, recommend=service),
         }
         transport = httpx.ASGITransport(WithState(app, state))
         async with httpx.AsyncClient(transport=transport, base_url="http://test", headers={"X-API-Key": KEY}) as client:

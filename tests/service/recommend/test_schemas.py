@@ -27,6 +27,11 @@ def test_the_defaults_are_the_documented_ones() -> None:
     }
 
 
+def test_a_whole_number_is_an_integer_to_json() -> None:
+    limit = RecommendRequest.model_validate(HISTORY | {"limit": 10.0}).limit
+    assert (limit, type(limit)) == (10, int)
+
+
 def test_a_history_mixes_ids_and_texts() -> None:
     raw = {"history": ["B001", {"item_id": "B002"}, {"text": "a sander"}]}
     entries = RecommendRequest.model_validate(raw).history
@@ -68,7 +73,7 @@ def test_an_empty_history_needs_a_named_fallback(fallback: str) -> None:
         ({"limit": 501}, "limit: Input should be less than or equal to 500"),
         ({"limit": "10"}, "limit"),
         ({"limit": True}, "limit"),
-        ({"limit": 10.0}, "limit"),
+        ({"limit": 10.5}, "limit"),
         ({"limit": math.nan}, "limit"),
         ({"limit": None}, "limit"),
         ({"explain": 1}, "explain"),

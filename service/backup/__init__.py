@@ -1,0 +1,1 @@
+"""Backup and restore of what Redis keeps: ``vqrec backup`` and ``vqrec restore``."""

@@ -1,0 +1,185 @@
+"""Who is admitted: as many requests as are expected to be answered in time, of each share its part."""
+
+from asyncio import Task
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_REMEMBERED = 256.0  # answers over which a pace is a mean
+_ASSUMED_PACE = 0.001  # seconds from one answer to the next, until it is measured
+_EAGERNESS = 4  # a share may hold as many times what is left for all
+_ALONE = _EAGERNESS / (_EAGERNESS + 1)  # of the room, what a share gets that is alone
+_PATIENCE = 0.25  # seconds for which more may be in flight than will be answered in time
+_CALM = 1.0  # seconds without a refusal after which that may be once more
+
+
+@dataclass(frozen=True, slots=True)
+class LaneConfig:
+    """How much a lane admits.
+
+    Args:
+        fewest: requests in flight that are never too many.
+        most: requests in flight at most.
+        longest_wait: seconds that the last one admitted may expect to wait; 0: ``most`` alone counts.
+        burst: how many times as many may be in flight for a moment.
+    """
+
+    fewest: int
+    most: int
+    longest_wait: float = 0.0
+    burst: float = 1.0
+
+
+class Lane:
+    """Counts requests of one kind that are in flight, and admits another where it will not wait too long.
+
+    What one expects to wait is the requests in flight times the pace, the seconds from one answer to the next. The pace
+    is measured only while many are in flight: with few it tells how many are asked, not how many could be answered.
+
+    A queue that comes and goes does no harm, one that stays makes everybody wait and serves nobody (Nichols, Jacobson,
+    "Controlling Queue Delay", ACM Queue 10, 2012). So a burst is admitted until too many have been in flight for a
+    while, and then nothing above the limit, until for a second nobody was refused.
+
+    The lane is shared: each share may hold at most four times what is left for all. So a share that is alone gets four
+    fifths, one that comes later finds room at once, and those that want more than their part get equal parts; nobody's
+    part has to be told beforehand (Choudhury, Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet
+    Switches", IEEE/ACM Transactions on Networking 6, 1998).
+
+    Args:
+        name: what it is called in metrics.
+        config: the limits.
+        clock: seconds.
+    """
+
+    def __init__(self, name: str, config: LaneConfig, clock: Callable[[], float]) -> None:
+        self.name, self._config, self._clock = name, config, clock
+        self.in_flight = 0
+        self._held: dict[str, int] = {}
+        self._answers, self._seconds = 1.0, _ASSUMED_PACE
+        self._last_answer: float | None = None  # while many are in flight
+        self._above_since: float | None = None  # while more are in flight than will be answered in time
+        self._calm_at = 0.0
+        self.room = self._room()
+
+    def admit(self, share: str) -> bool:
+        """Take a place for ``share``, if there is one."""
+        held = self._held.get(share, 0)
+        if held >= _EAGERNESS * (self.room - self.in_flight) and not self._is_in_burst(held):
+            return False
+        self._held[share] = held + 1
+        self.in_flight += 1
+        return True
+
+    def release(self, share: str, answered: bool) -> None:
+        """Give a place of ``share`` back.
+
+        Args:
+            answered: whether what was asked for was computed; how fast anything else goes tells nothing.
+        """
+        if answered:
+            self._note_answer()
+        self.in_flight -= 1
+        if self.in_flight < _ALONE * self.room:
+            self._above_since = None
+        held = self._held[share] - 1
+        if held:
+            self._held[share] = held
+        else:
+            del self._held[share]
+
+    def _is_in_burst(self, held: int) -> bool:
+        now = self._clock()
+        has_room = held < _EAGERNESS * (self._config.burst * self.room - self.in_flight)
+        if has_room and (self._is_below_its_part(held) or self._may_burst(now)):
+            return True
+        self._calm_at = now + _CALM
+        return False
+
+    def _is_below_its_part(self, held: int) -> bool:
+        """Whether it is others that hold too much."""
+        shares = len(self._held) + (not held)
+        return held * shares < _ALONE * self.room
+
+    def _may_burst(self, now: float) -> bool:
+        if self._above_since is None:
+            self._above_since = now
+        return now >= self._calm_at and now - self._above_since <= _PATIENCE
+
+    def _note_answer(self) -> None:
+        if 2 * self.in_flight < self.room:
+            self._last_answer = None
+            return
+        now = self._clock()
+        if self._last_answer is not None:
+            kept = 1 - 1 / _REMEMBERED
+            self._answers = self._answers * kept + 1
+            self._seconds = self._seconds * kept + (now - self._last_answer)
+            self.room = self._room()
+        self._last_answer = now
+
+    def _room(self) -> float:
+        """How many may be in flight if there are very many shares; a share that is alone leaves a part of it."""
+        config = self._config
+        expected = config.longest_wait * self._answers / self._seconds if config.longest_wait else config.most
+        return max(config.fewest, min(config.most, expected)) / _ALONE
+
+
+class BodyMemory:
+    """The bytes that large bodies take together, from their arrival until their requests are answered.
+
+    Args:
+        limit: that they may take; a body that is alone may take more.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.taken, self._limit = 0, limit
+
+    def take(self, already: int, more: int) -> bool:
+        """Let a body that has ``already`` so many take ``more``, if there is room."""
+        if self.taken > already and self.taken + more > self._limit:
+            return False
+        self.taken += more
+        return True
+
+    def give(self, held: int) -> None:
+        """Take back what a body has taken."""
+        self.taken -= held
+
+
+class Ticket:
+    """A request that was admitted.
+
+    Args:
+        lane, share: where it has its place; None: nowhere.
+        can_be_dropped: whether it may be broken off when nobody waits for its answer any more.
+        memory: what its body is taken from.
+    """
+
+    __slots__ = ("_held", "_is_released", "_lane", "_memory", "_share", "can_be_dropped", "is_abandoned", "task")
+
+    def __init__(self, lane: Lane | None, share: str, can_be_dropped: bool, memory: BodyMemory) -> None:
+        self._lane, self._share, self._memory = lane, share, memory
+        self.can_be_dropped, self.is_abandoned = can_be_dropped, False
+        self.task: Task[None] | None = None
+        self._held, self._is_released = 0, False
+
+    def hold(self, size: int) -> bool:
+        """Keep so many more bytes of its body, if there is room for them."""
+        is_held = self._memory.take(self._held, size)
+        if is_held:
+            self._held += size
+        return is_held
+
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more."""
+        self.is_abandoned = True
+        if self.can_be_dropped and self.task is not None:
+            self.task.cancel()
+
+    def release(self, answered: bool) -> None:
+        """Give back the place and what is held of the body; the second time does nothing."""
+        if self._is_released:
+            return
+        self._is_released = True
+        self._memory.give(self._held)
+        if self._lane is not None:
+            self._lane.release(self._share, answered)

@@ -1,0 +1,133 @@
+"""The edge of the service: what it admits and refuses, one object a process, which all connections share."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from prometheus_client import Counter as Metric
+
+from service.edge.admission import BodyMemory, Lane, LaneConfig, Ticket
+from service.edge.connections import Connections
+from service.edge.refusals import Refusal
+from service.edge.routes import Target
+from service.errors import BadRequestError, LongHeadError, OverloadedError, SlowClientError
+from service.metrics import Metrics
+from service.middleware import RequestIds
+
+log = structlog.get_logger("service.edge")
+
+_BATCHES_AT_ONCE = 16  # calls of up to 256 requests each
+_OTHERS_AT_ONCE = 128  # few enough that the texts of one domain's bulks leave room in the text queue
+_ROUND_SECONDS = 1.0  # between two looks at all connections, or a quarter of the shortest limit
+_METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    """The limits of the edge.
+
+    Args:
+        longest_wait: seconds that a recommendation may be expected to wait; see :class:`service.edge.admission.Lane`.
+        fewest, most: recommendations in flight that are always admitted, and at most.
+        connections: that are open at the same time; on those beyond nothing but health is asked.
+        body_bytes: of large bodies that are in memory at the same time; one may always be.
+        client_seconds: in which a client sends its request or takes its answer, and one more for each ``client_rate``.
+        idle_seconds: that a connection may be open without a request.
+        client_rate: bytes a second.
+        burst: how many times as many recommendations may be in flight for a moment.
+    """
+
+    longest_wait: float
+    fewest: int
+    most: int
+    connections: int
+    body_bytes: int
+    client_seconds: float
+    idle_seconds: float
+    client_rate: float = 16_384.0
+    burst: float = 4.0
+
+
+class Edge:
+    """Says of every connection and request whether there is room for it, and counts what is refused.
+
+    Args:
+        config: the limits.
+        is_served: whether a domain of this name is served here; all other names share one part of each lane.
+        metrics: where refusals are counted.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, config: EdgeConfig, is_served: Callable[[str], bool], metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self.config, self.clock, self.request_ids = config, clock, RequestIds()
+        self.surplus = Refusal("connections", OverloadedError("too many connections are open"), closes=True)
+        self.no_memory = Refusal("body_memory", OverloadedError("too many large bodies are under way"), closes=True)
+        self.long_head = Refusal("long_head", LongHeadError("the head of a request may have 32 KiB"), closes=True)
+        self.not_http = Refusal("not_http", BadRequestError("this is not HTTP/1.1"), closes=True)
+        self.slow_client = Refusal("slow_client", SlowClientError("the request took too long to arrive"), closes=True)
+        self._is_served, self._metrics = is_served, metrics
+        self._memory = BodyMemory(config.body_bytes)
+        lanes = (
+            Lane("recommend", LaneConfig(config.fewest, config.most, config.longest_wait, config.burst), clock),
+            Lane("batch", LaneConfig(_BATCHES_AT_ONCE, _BATCHES_AT_ONCE), clock),
+            Lane("other", LaneConfig(_OTHERS_AT_ONCE, _OTHERS_AT_ONCE), clock),
+        )
+        busy = OverloadedError("more is asked of this service than it can answer in time; try again in a moment")
+        self._lanes = {lane.name: (lane, Refusal(f"{lane.name}_overload", busy)) for lane in lanes}
+        self._refused: Counter[str] = Counter()
+        self._counters: dict[tuple[str, str | None, str], tuple[Metric, ...]] = {}
+        seconds = min(_ROUND_SECONDS, config.client_seconds / 4, config.idle_seconds / 4)
+        self.connections = Connections(config.connections, seconds, clock, self._tell)
+        metrics.connections.set_function(lambda: len(self.connections))
+        for lane in lanes:
+            metrics.in_flight.labels(lane.name).set_function(partial(getattr, lane, "in_flight"))
+
+    @property
+    def body_bytes(self) -> int:
+        """What large bodies take now."""
+        return self._memory.taken
+
+    def admit(self, target: Target, is_surplus: bool) -> Ticket | Refusal:
+        """A ticket for a request, which must be released when it is answered, or how it is refused.
+
+        Args:
+            target: what is asked for; a question after the service's health is always admitted.
+            is_surplus: whether it came over a connection beyond the limit.
+        """
+        if target.kind == "health":
+            return Ticket(None, "", False, self._memory)
+        if is_surplus:
+            return self.surplus
+        lane, refusal = self._lanes[target.kind]
+        share = target.domain if self._is_served(target.domain) else ""
+        if not lane.admit(share):
+            return refusal
+        return Ticket(lane, share, target.kind != "other", self._memory)
+
+    def count(self, refusal: Refusal, target: Target | None = None, method: str = "") -> None:
+        """Count a refusal: by its reason, and as a request that was answered if it is known which."""
+        self._refused[refusal.reason] += 1
+        route = target.route if target is not None else None
+        key = refusal.reason, route, method if route and method in _METHODS else "ANY"  # a client may make up any
+        counters = self._counters.get(key)
+        if counters is None:
+            counters = self._counters[key] = self._counters_of(refusal, *key[1:])
+        for counter in counters:
+            counter.inc()
+
+    def _counters_of(self, refusal: Refusal, route: str | None, method: str) -> tuple[Metric, ...]:
+        """What `labels` would look up for every refusal."""
+        rejected = self._metrics.rejected.labels(refusal.reason)
+        if route is None:
+            return (rejected,)
+        return rejected, self._metrics.requests.labels(method, route or "unknown", str(refusal.error.status))
+
+    def _tell(self) -> None:
+        """Log what was refused since the last time: a line for each would cost more than its answer."""
+        refused, self._refused = self._refused, Counter()
+        for reason, requests in refused.items():
+            log.warning("requests-refused", reason=reason, requests=requests)

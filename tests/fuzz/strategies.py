@@ -1,0 +1,101 @@
+"""What calls are made of: ids of every script and length, texts, attributes of every kind, filters and histories."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+# Some ids come again and again, so that calls meet. The adapters count purchases of some of them.
+FAMILIAR = (
+    "B001",
+    "B002",
+    "B003",
+    "A/1",
+    "..",
+    "a b?&#%2F",
+    "Ünïcödé",
+    "道具",
+    "مطرقة",
+    "🔨👩‍🔧",
+    "items:bulk",
+    "x/recommendations",
+)
+POPULARITY = {"B001": 3, "B002": 3, "A/1": 9, "道具": 1, "never put": 5}
+
+_SIGNS = st.characters(exclude_categories=["Cs", "Cc"])
+_WORDS = ("hammer", "claw", "saw", "plane", "vice", "oak", "steel", "red")
+_LARGE = 10**30  # beyond what a machine calls an integer
+
+
+def item_ids() -> st.SearchStrategy[str]:
+    """Ids that an item may have; none ends in ``/similar``, since those cannot be read by GET."""
+    strange = st.text(_SIGNS, min_size=1, max_size=256).filter(
+        lambda name: name.strip() and not name.endswith("/similar")
+    )
+    return st.sampled_from(FAMILIAR) | st.sampled_from(FAMILIAR) | strange
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Texts that can be read: mostly one of a few, so that items share codes and tie, else anything behind a word."""
+    few = st.sampled_from(["red hammer", "claw hammer", "oak", "oak plane"])
+    words = st.lists(st.sampled_from(_WORDS), min_size=1, max_size=3).map(" ".join)
+    anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).map("wood ".__add__)
+    return few | few | words | anything
+
+
+_LABELS = st.sampled_from(["a", "b", "A", "", "1", "true", "ß", "日本", "x" * 1000])
+_NUMBERS = (
+    st.sampled_from([0, 0.0, -0.0, 1, 1.0, 5, 7.5, 2**53, 2**53 + 1, 2**63, -(2**64), 10**300, 1e300, 5e-324])
+    | st.integers(-_LARGE, _LARGE)
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
+_COMMON = st.sampled_from(["colour", "price"])
+_NAMES = _COMMON | _COMMON | st.just("tags") | st.text(_SIGNS, min_size=1, max_size=64).filter(str.strip)
+_SCALARS = st.sampled_from(["a", "b", 1, 5, True]) | _LABELS | st.booleans() | _NUMBERS
+_SOME = st.lists(_SCALARS, min_size=1, max_size=4)
+
+
+def attributes() -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(_NAMES, _SCALARS | st.lists(_LABELS, max_size=4), max_size=4)
+
+
+def changes() -> st.SearchStrategy[dict[str, Any]]:
+    """Attributes of a patch: null deletes."""
+    return st.dictionaries(_NAMES, st.none() | _SCALARS | st.lists(_LABELS, max_size=4), max_size=4)
+
+
+def filters() -> st.SearchStrategy[dict[str, Any]]:
+    """Filters that some items fulfil and some do not: mostly of one operator, on attributes that many items have."""
+    operators = dict.fromkeys(("any", "all", "none"), _SOME) | dict.fromkeys(("gt", "gte", "lt", "lte"), _NUMBERS)
+    one = st.one_of([operand.map(lambda value, name=name: {name: value}) for name, operand in operators.items()])
+    several = st.fixed_dictionaries({}, optional=operators).filter(bool)
+    return st.dictionaries(_NAMES, _SCALARS | _SOME | one | one | several, max_size=2)
+
+
+def items() -> st.SearchStrategy[dict[str, Any]]:
+    """Bodies of items without their id."""
+    return st.fixed_dictionaries(
+        {"text": texts()}, optional={"attributes": attributes(), "available": st.sampled_from([True, True, False])}
+    )
+
+
+def recommendation_requests() -> st.SearchStrategy[dict[str, Any]]:
+    ids = item_ids()
+    entry = ids | ids.map(lambda item_id: {"item_id": item_id}) | texts().map(lambda text: {"text": text})
+    optional = {
+        "limit": st.integers(1, 12) | st.just(500),
+        "filter": filters(),
+        "exclude_item_ids": st.lists(ids, max_size=3),
+        "exclude_history": st.booleans(),
+        "return_attributes": st.booleans(),
+    }
+    return st.fixed_dictionaries(
+        {"history": st.lists(entry, max_size=14), "fallback": st.sampled_from(["popular", "none"])}, optional=optional
+    )
+
+
+def json_values() -> st.SearchStrategy[Any]:
+    """Anything that JSON can say."""
+    scalars = st.none() | _SCALARS | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+    return st.recursive(
+        scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3), max_leaves=6
+    )

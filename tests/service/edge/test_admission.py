@@ -1,0 +1,181 @@
+"""How many are admitted, and of whom."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from service.edge.admission import BodyMemory, Lane, LaneConfig
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def lane(clock: Clock | None = None, **config: float) -> Lane:
+    return Lane("test", LaneConfig(**config), clock or Clock())  # type: ignore[arg-type]
+
+
+def fill(tested: Lane, share: str, tries: int = 10_000) -> int:
+    """How many of ``share`` are admitted until one is not."""
+    return next((number for number in range(tries) if not tested.admit(share)), tries)
+
+
+def serve(tested: Lane, clock: Clock, pace: float, answers: int, share: str = "a") -> None:
+    """Answer requests, one every ``pace`` seconds, with always as many as possible in flight."""
+    for _ in range(answers):
+        fill(tested, share)
+        clock.now += pace
+        tested.release(share, answered=True)
+
+
+def drain(tested: Lane, share: str = "a") -> None:
+    while tested.in_flight:
+        tested.release(share, answered=True)
+
+
+@pytest.mark.parametrize("most", [1, 2, 8, 32, 1000])
+def test_a_share_that_is_alone_gets_all_that_is_said(most: int) -> None:
+    assert fill(lane(fewest=1, most=most), "a") == most
+
+
+def test_a_place_that_is_given_back_can_be_had_again() -> None:
+    tested = lane(fewest=1, most=3)
+    assert fill(tested, "a") == 3
+    tested.release("a", answered=True)
+    assert fill(tested, "a") == 1
+    assert tested.in_flight == 3
+
+
+@pytest.mark.parametrize("pace", [0.0005, 0.001, 0.004])
+def test_as_many_are_admitted_as_are_answered_in_the_longest_wait(pace: float) -> None:
+    clock = Clock()
+    tested = lane(clock, fewest=2, most=10_000, longest_wait=0.1)
+    serve(tested, clock, pace, answers=5000)
+    fill(tested, "a")
+    assert tested.in_flight == pytest.approx(0.1 / pace, rel=0.05)
+
+
+def test_the_fewest_are_admitted_however_slow_it_is_and_the_most_however_fast() -> None:
+    clock = Clock()
+    slow, fast = (lane(clock, fewest=4, most=50, longest_wait=0.1) for _ in range(2))
+    serve(slow, clock, 1.0, answers=1000)
+    serve(fast, clock, 1e-6, answers=3000)
+    fill(slow, "a")
+    fill(fast, "a")
+    assert (slow.in_flight, fast.in_flight) == (4, 50)
+
+
+def test_few_requests_with_long_pauses_between_them_tell_nothing_of_how_many_could_be_answered() -> None:
+    clock = Clock()
+    tested = lane(clock, fewest=2, most=10_000, longest_wait=0.1)
+    before = tested.room
+    for _ in range(1000):
+        assert tested.admit("a")
+        clock.now += 1.0
+        tested.release("a", answered=True)
+    assert tested.room == before
+
+
+def test_what_was_not_computed_tells_nothing_either() -> None:
+    clock = Clock()
+    tested = lane(clock, fewest=2, most=10_000, longest_wait=0.1)
+    before = tested.room
+    for _ in range(1000):
+        fill(tested, "a")
+        clock.now += 1e-6
+        tested.release("a", answered=False)
+    assert tested.room == before
+
+
+def test_a_lane_finds_its_pace_anew_when_it_changes() -> None:
+    clock = Clock()
+    tested = lane(clock, fewest=2, most=10_000, longest_wait=0.1)
+    for pace in (0.001, 0.004, 0.0005):
+        serve(tested, clock, pace, answers=3000)
+        fill(tested, "a")
+        assert tested.in_flight == pytest.approx(0.1 / pace, rel=0.05)
+
+
+def test_a_burst_is_admitted_but_not_for_long() -> None:
+    clock = Clock()
+    tested = lane(clock, fewest=10, most=10, burst=4)
+    assert fill(tested, "a", tries=30) == 30
+    clock.now += 0.2
+    assert tested.admit("a")
+    clock.now += 0.2
+    for _ in range(22):
+        assert not tested.admit("a")
+        tested.release("a", answered=True)
+    assert (tested.in_flight, fill(tested, "a")) == (9, 1)
+
+
+def test_the_burst_of_one_share_is_not_for_others_to_wait_for() -> None:
+    clock = Clock()
+    tested = lane(clock, fewest=10, most=10, burst=4)
+    assert fill(tested, "a", tries=30) == 30
+    clock.now += 0.3
+    assert not tested.admit("a")
+    assert fill(tested, "b") == 5
+    assert fill(tested, "c") > 0
+
+
+def test_a_burst_has_an_end() -> None:
+    assert fill(lane(fewest=10, most=10, burst=4), "a") == 40
+
+
+def test_while_anybody_is_refused_there_is_no_other_burst() -> None:
+    clock = Clock()
+    tested = lane(clock, fewest=10, most=10, burst=4)
+    fill(tested, "a")
+    for _ in range(5):
+        drain(tested)
+        clock.now += 0.9
+        assert fill(tested, "a") == 10
+    drain(tested)
+    clock.now += 1.1
+    assert fill(tested, "a") == 40
+
+
+def test_a_queue_that_comes_and_goes_is_a_burst_every_time() -> None:
+    clock = Clock()
+    tested = lane(clock, fewest=10, most=10, burst=4)
+    for _ in range(20):
+        assert fill(tested, "a", tries=30) == 30
+        clock.now += 0.1
+        drain(tested)
+        clock.now += 0.1
+
+
+def test_a_share_that_comes_later_finds_room_and_comes_to_its_part() -> None:
+    tested = lane(fewest=100, most=100)
+    assert fill(tested, "a") == 100
+    held = {"a": 100, "b": 0}
+    for _ in range(2000):  # both ask all the time; the one that holds more is answered, as turns would have it
+        for share in ("b", "a"):
+            held[share] += fill(tested, share)
+        largest = max(held, key=lambda share: held[share])
+        tested.release(largest, answered=True)
+        held[largest] -= 1
+    assert held["b"] > 0.45 * sum(held.values())
+
+
+def test_with_many_shares_that_want_more_each_still_gets_some() -> None:
+    tested = lane(fewest=100, most=100)
+    for share in "abcd":
+        assert fill(tested, share) > 0
+
+
+def test_a_body_that_is_alone_may_take_any_memory_and_others_only_what_is_left() -> None:
+    memory = BodyMemory(100)
+    assert memory.take(already=0, more=80)
+    assert not memory.take(already=0, more=30)
+    assert memory.take(already=0, more=20)
+    assert not memory.take(already=80, more=10)
+    memory.give(20)
+    assert memory.take(already=80, more=1000)
+    memory.give(1080)
+    assert memory.taken == 0
