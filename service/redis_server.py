@@ -112,17 +112,20 @@ class _Server:
         """Start it and wait until it answers; with a full disk it loads and reads, and ends with the next write.
 
         Raises:
-            ConfigurationError: if it ends at once or does not answer in time.
+            ConfigurationError: if it cannot be run, ends at once or does not answer in time.
         """
-        self._process = subprocess.Popen(  # noqa: S603, ASYNC220  (our own binary; it returns as soon as it has forked)
-            self._command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[self._lock],
-            start_new_session=True,  # Ctrl-C is for the service, which stops the server last
-            preexec_fn=_end_with_parent(),  # noqa: PLW1509  (one system call, looked up before the fork)
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603, ASYNC220  (our own binary; it returns once it has forked)
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[self._lock],
+                start_new_session=True,  # Ctrl-C is for the service, which stops the server last
+                preexec_fn=_end_with_parent(),  # noqa: PLW1509  (one system call, looked up before the fork)
+            )
+        except (OSError, subprocess.SubprocessError) as error:  # no memory is left, say
+            raise ConfigurationError(f"redis-server cannot be run: {error}") from error
         await _until_answering(self._process, self._socket, self._config)
 
     async def watch(self) -> None:

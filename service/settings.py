@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     )
     queue_size: int = Field(4096, ge=1, description="histories that may wait; more are answered 429")
     queue_milliseconds: float = Field(
-        20.0, gt=0, description="longest wait that a recommendation may expect; more are answered 429"
+        12.0, gt=0, description="longest wait that a recommendation may expect; more are answered 429"
     )
     text_threads: int = Field(0, ge=0, description="threads of the text encoder; 0: as many as there are processors")
     text_batch_size: int = Field(64, ge=1, le=1024, description="texts of one length encoded in one go at most")

@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from structlog.testing import capture_logs
 
 from service.errors import ConfigurationError
 from service.redis_server import RedisServerConfig, embedded_redis, find_redis_server
@@ -46,6 +49,34 @@ async def test_a_server_that_ends_by_itself_is_started_anew_with_what_it_held(tm
         assert sorted(await client.keys()) == [b"0", b"1", b"2"]
         last = await _server(client)
     assert not _runs(last)
+
+
+async def test_a_server_that_cannot_be_run_for_a_while_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = tmp_path / "redis-server"
+    shutil.copy(cast(Path, find_redis_server()), binary)
+    monkeypatch.setattr("service.redis_server.find_redis_server", lambda: binary)
+    config = RedisServerConfig(tmp_path / "redis", "always", 30)
+    async with embedded_redis(config) as url, Redis.from_url(url) as client:
+        await client.set("key", "value")
+        with capture_logs() as lines:
+            binary.chmod(0)
+            os.kill(await _server(client), signal.SIGKILL)
+
+            async def was_tried() -> bool:
+                return any(line["event"] == "redis-server-not-started" for line in lines)
+
+            await until(was_tried)
+            binary.chmod(0o700)
+
+            async def back() -> bool:
+                try:
+                    return bool(await client.get("key") == b"value")
+                except RedisError:
+                    return False
+
+            await until(back)
 
 
 async def test_a_folder_with_a_long_name_and_spaces(tmp_path: Path) -> None:
