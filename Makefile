@@ -31,10 +31,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 # A kernel that was compiled and kept does not notice that another, which it calls, was changed.
 test: install
 	find service -name '*.nb[ic]' -delete
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-fast: install
-	$(BIN)/python -m pytest -m 'not training and not clean_install'
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not training and not clean_install'
 
 lint: install
 	$(BIN)/ruff format --check .

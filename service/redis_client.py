@@ -84,7 +84,10 @@ class RedisClient:
                 maint_notifications_config=MaintNotificationsConfig(enabled=False),
             )
         except ValueError as error:
-            raise ConfigurationError(f"REDIS_URL is not a Redis URL: {error}") from error
+            # What the parser says may hold a part of the password, if that has a slash in it.
+            raise ConfigurationError(
+                "REDIS_URL is not a Redis URL: redis://, rediss:// or unix://, / and @ of a password as %2F and %40"
+            ) from error
         return Redis.from_pool(pool)
 
     async def run(self, command: Awaitable[T]) -> T:

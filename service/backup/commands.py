@@ -150,7 +150,9 @@ def _connected(url: str, settings: Settings, work: Callable[["Redis"], T]) -> T:
             legacy_responses=False,
         )
     except ValueError as error:
-        raise BackupError(f"REDIS_URL is not a Redis URL: {error}") from error
+        raise BackupError(
+            "REDIS_URL is not a Redis URL: redis://, rediss:// or unix://, / and @ of a password as %2F and %40"
+        ) from error
     with redis:
         return work(redis)
 

@@ -8,8 +8,7 @@ _REMEMBERED = 256.0  # answers over which a pace is a mean
 _ASSUMED_PACE = 0.001  # seconds from one answer to the next, until it is measured
 _EAGERNESS = 4  # a share may hold as many times what is left for all
 _ALONE = _EAGERNESS / (_EAGERNESS + 1)  # of the room, what a share gets that is alone
-_PATIENCE = 0.25  # seconds for which more may be in flight than will be answered in time
-_CALM = 1.0  # seconds without a refusal after which that may be once more
+_CALM = 1.0  # seconds without a refusal after which more may be in flight than will be answered in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,7 @@ class LaneConfig:
         fewest: requests in flight that are never too many.
         most: requests in flight at most.
         longest_wait: seconds that the last one admitted may expect to wait; 0: ``most`` alone counts.
-        burst: how many times as many may be in flight for a moment.
+        burst: how many times as many may be in flight while nobody is refused.
     """
 
     fewest: int
@@ -35,9 +34,9 @@ class Lane:
     What one expects to wait is the requests in flight times the pace, the seconds from one answer to the next. The pace
     is measured only while many are in flight: with few it tells how many are asked, not how many could be answered.
 
-    A queue that comes and goes does no harm, one that stays makes everybody wait and serves nobody (Nichols, Jacobson,
-    "Controlling Queue Delay", ACM Queue 10, 2012). So a burst is admitted until too many have been in flight for a
-    while, and then nothing above the limit, until for a second nobody was refused.
+    Too many in flight are no overload yet: clients that each wait for an answer before they ask again make a queue that
+    stays and does not grow, and to refuse some of them would only have them ask more often. A queue that grows to
+    several times the limit is one, and then nothing above the limit is admitted until for a second nobody was refused.
 
     The lane is shared: each share may hold at most four times what is left for all. So a share that is alone gets four
     fifths, one that comes later finds room at once, and those that want more than their part get equal parts; nobody's
@@ -56,7 +55,6 @@ class Lane:
         self._held: dict[str, int] = {}
         self._answers, self._seconds = 1.0, _ASSUMED_PACE
         self._last_answer: float | None = None  # while many are in flight
-        self._above_since: float | None = None  # while more are in flight than will be answered in time
         self._calm_at = 0.0
         self.room = self._room()
 
@@ -78,8 +76,6 @@ class Lane:
         if answered:
             self._note_answer()
         self.in_flight -= 1
-        if self.in_flight < _ALONE * self.room:
-            self._above_since = None
         held = self._held[share] - 1
         if held:
             self._held[share] = held
@@ -89,7 +85,7 @@ class Lane:
     def _is_in_burst(self, held: int) -> bool:
         now = self._clock()
         has_room = held < _EAGERNESS * (self._config.burst * self.room - self.in_flight)
-        if has_room and (self._is_below_its_part(held) or self._may_burst(now)):
+        if has_room and (self._is_below_its_part(held) or now >= self._calm_at):
             return True
         self._calm_at = now + _CALM
         return False
@@ -98,11 +94,6 @@ class Lane:
         """Whether it is others that hold too much."""
         shares = len(self._held) + (not held)
         return held * shares < _ALONE * self.room
-
-    def _may_burst(self, now: float) -> bool:
-        if self._above_since is None:
-            self._above_since = now
-        return now >= self._calm_at and now - self._above_since <= _PATIENCE
 
     def _note_answer(self) -> None:
         if 2 * self.in_flight < self.room:

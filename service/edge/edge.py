@@ -18,7 +18,7 @@ from service.middleware import RequestIds
 
 log = structlog.get_logger("service.edge")
 
-_BATCHES_AT_ONCE = 16  # calls of up to 256 requests each
+_BATCHES_AT_ONCE = 64  # calls of up to 256 requests each, whose histories the queue bounds
 _OTHERS_AT_ONCE = 128  # few enough that the texts of one domain's bulks leave room in the text queue
 _ROUND_SECONDS = 1.0  # between two looks at all connections, or a quarter of the shortest limit
 _METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"})
@@ -36,7 +36,7 @@ class EdgeConfig:
         client_seconds: in which a client sends its request or takes its answer, and one more for each ``client_rate``.
         idle_seconds: that a connection may be open without a request.
         client_rate: bytes a second.
-        burst: how many times as many recommendations may be in flight for a moment.
+        burst: how many times as many recommendations may be in flight while nobody is refused.
     """
 
     longest_wait: float
@@ -47,7 +47,7 @@ class EdgeConfig:
     client_seconds: float
     idle_seconds: float
     client_rate: float = 16_384.0
-    burst: float = 4.0
+    burst: float = 8.0  # with the fewest of the defaults as many as HTTP clients open connections, mostly 100
 
 
 class Edge:

@@ -38,7 +38,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self.url, self.headers = b"", []  # what is no HTTP is answered, too
         self._is_surplus = False
         self._earlier: list[RequestResponseCycle] = []  # than the newest one
-        self._is_reading = self._is_in_head = self._is_refusing = False
+        self._is_reading = self._is_in_head = self._is_refusing = self._is_turned_away = False
         self._received = self._body = 0  # bytes of this message, and of its body
         self._since = self._edge.clock()  # when this message began, or the last answer ended
         self._unread, self._taken, self._taken_since = 0, 0, self._since  # bytes of answers, by what the client took
@@ -97,13 +97,15 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         self._body += len(body)
         if self._body > _SMALL_BODY and self._is_answering() and not _ticket(self.cycle).hold(len(body)):
-            self._break_off(self._edge.no_memory)
+            self._turn_away(self._edge.no_memory)
             return
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._is_reading = False
-        if not self._is_refusing:
+        if self._is_turned_away:
+            self.transport.close()
+        elif not self._is_refusing:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -172,12 +174,25 @@ class EdgeProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._edge.count(refusal)
-        if not self.pipeline and not (self._is_answering() and self.cycle.response_started):
+        self._answer_in_the_middle(refusal)
+        self.transport.close()
+
+    def _turn_away(self, refusal: Refusal) -> None:
+        """The same, but drop what still comes of the request, in its time: where a connection ends while its client
+        sends, the answer is lost with it.
+        """
+        self._edge.count(refusal)
+        self._answer_in_the_middle(refusal)
+        self._is_refusing = self._is_turned_away = True
+        self.flow.resume_reading()
+
+    def _answer_in_the_middle(self, refusal: Refusal) -> None:
+        is_answering = self._is_answering()
+        if not self.pipeline and not self._is_turned_away and not (is_answering and self.cycle.response_started):
             self._write(refusal, closes=True)
-        if self._is_answering():
+        if is_answering:
             self.cycle.disconnected = True  # at once: the connection ends when the client has taken the answer
             self.cycle.message_event.set()
-        self.transport.close()
 
     def _write(self, refusal: Refusal, closes: bool) -> None:
         path = unquote_to_bytes(self.url.partition(b"?")[0]).decode(errors="replace")

@@ -112,6 +112,7 @@ def test_a_manifest_that_is_well_signed_and_wrong(
         gzip.compress(b"x" * 200),
         gzip.compress(b'{"item_id":"a","deleted":true}'),
     ],
+    ids=["no gzip", "objects of nothing", "no lines", "fields of another kind"],
 )
 def test_lines_that_are_well_signed_and_wrong(backup: Path, lines: bytes) -> None:
     (backup / "shop.jsonl.gz").write_bytes(lines)

@@ -163,6 +163,19 @@ async def test_large_bodies_beyond_the_memory_for_them_are_refused_and_never_tak
     assert rejected(metrics, "body_memory") == 1
 
 
+async def test_who_is_refused_for_memory_may_send_to_the_end_and_finds_the_answer() -> None:
+    app, edge = Held(), make_edge(body_bytes=100_000)
+    async with served(app, edge) as port, connected(port) as first, connected(port) as second:
+        first.send((HEAD % 100_000).encode() + bytes(99_999))
+        await until(lambda: _held(edge, 99_999 - 65_536))
+        second.send((HEAD % 20_000_000).encode())
+        for _ in range(200):
+            second.send(bytes(100_000))
+            await second.writer.drain()
+        assert (await second.answer())[0] == 429
+        assert await second.ended()
+
+
 async def _held(edge: Edge, least: int) -> bool:
     return edge.body_bytes >= least
 

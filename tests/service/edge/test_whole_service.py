@@ -16,7 +16,7 @@ from tests.tiny_models import TinyStore
 
 pytestmark = pytest.mark.anyio
 
-FLOOD, FEWEST, MOST = 40, 4, 16
+FLOOD, FEWEST, MOST = 60, 4, 32
 BODY = b'{"history": ["saw"]}'
 JSON = "content-type: application/json"
 
@@ -31,7 +31,7 @@ class Shop:
 
 @pytest.fixture
 async def shop(tiny: TinyStore, tmp_path: Path) -> AsyncIterator[Shop]:
-    """A service with two domains, of each of which it admits four requests at once, and 16 for a moment."""
+    """A service with two domains, of each of which it admits four requests at once, and 32 for a moment."""
     app = create_app(make_settings(tiny.root, tmp_path / "data", batch_size=2 * FEWEST, queue_milliseconds=0.001))
     async with app.router.lifespan_context(app) as lifespan_state:
         assert lifespan_state is not None
