@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import version
 from time import perf_counter, time
 
+import structlog
 from fastapi import APIRouter, FastAPI
 
 from models.store import ArtifactStore
@@ -49,6 +50,8 @@ from service.settings import Settings, threads
 from service.state import AppState, LifespanState
 from service.stopping import Stopping
 from service.tracing.switch import Untraced, tracing
+
+log = structlog.get_logger(__name__)
 
 
 def create_app(settings: Settings, stopping: Stopping | None = None) -> FastAPI:
@@ -113,7 +116,7 @@ async def _lifespan(
             for name, workers in (("apply", 1), ("build", 1), ("recommend", threads(settings.network_threads)))
         )
         context = ReplicaContext(redis, metrics, apply, build, settings.stream_length, _index_config(settings))
-        await asyncio.to_thread(warm_up_kernels)
+        await _warm_up()
         sources = await asyncio.to_thread(_adapter_sources, settings)
         await asyncio.to_thread(sources.sweep)
         runtimes = RuntimeProvider(sources.store, traces.pool(recommend), metrics, _runtime_config(settings))
@@ -143,6 +146,13 @@ async def _lifespan(
                 ),
             )
         )
+
+
+async def _warm_up() -> None:
+    log.info("compiling-kernels")  # the first time, or where nothing can be kept, this takes a while
+    start = perf_counter()
+    await asyncio.to_thread(warm_up_kernels)
+    log.info("kernels-compiled", seconds=round(perf_counter() - start, 1))
 
 
 async def _connect_redis(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> RedisClient:

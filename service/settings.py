@@ -1,5 +1,6 @@
 """The configuration of the service: the only place that reads the environment. ``vqrec doctor`` prints all of it."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ from service.security.rate_limit import Rate
 from service.security.sources import KeySources
 
 MIB = 1 << 20
+_OTHERS = {"VQREC_API_KEY", "VQREC_DATA"}  # of `vqrec ingest`, and of tests and benchmarks
 
 
 class Settings(BaseSettings):
@@ -132,6 +134,12 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as error:
         faults = [f"{environment_name(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors()]
         raise ConfigurationError("; ".join(faults)) from error
+
+
+def unknown_variables() -> list[str]:
+    """Variables of the environment that look like settings and are none: misspelt, most likely."""
+    known = {environment_name(name) for name in Settings.model_fields} | _OTHERS
+    return sorted(name for name in os.environ if name.startswith("VQREC_") and name not in known)
 
 
 def environment_name(field: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ConfigurationError
-from service.settings import Settings, environment_name, load_settings
+from service.settings import Settings, environment_name, load_settings, unknown_variables
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,6 +34,14 @@ def test_a_wrong_value_is_named_and_not_repeated(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ConfigurationError, match="VQREC_QUEUE_SIZE") as raised:
         load_settings()
     assert "minus-three" not in raised.value.detail
+
+
+def test_a_variable_that_is_no_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = unknown_variables()
+    monkeypatch.setenv("VQREC_QUEUE_SIZ", "3")
+    monkeypatch.setenv("VQREC_QUEUE_SIZE", "3")
+    monkeypatch.setenv("VQREC_API_KEY", "of the command that ingests")
+    assert set(unknown_variables()) - set(before) == {"VQREC_QUEUE_SIZ"}
 
 
 def test_every_setting_is_described_and_secrets_do_not_show() -> None:
