@@ -24,7 +24,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from service.errors import ConfigurationError, RedisForbidsError, RedisUnavailableError
 from service.metrics import Metrics
-from service.redis_faults import access_fault
+from service.redis_faults import NO_URL, access_fault
 
 T = TypeVar("T")
 
@@ -84,10 +84,7 @@ class RedisClient:
                 maint_notifications_config=MaintNotificationsConfig(enabled=False),
             )
         except ValueError as error:
-            # What the parser says may hold a part of the password, if that has a slash in it.
-            raise ConfigurationError(
-                "REDIS_URL is not a Redis URL: redis://, rediss:// or unix://, / and @ of a password as %2F and %40"
-            ) from error
+            raise ConfigurationError(NO_URL) from error
         return Redis.from_pool(pool)
 
     async def run(self, command: Awaitable[T]) -> T:

@@ -4,6 +4,9 @@ import ssl
 
 from redis.exceptions import AuthenticationError, AuthenticationWrongNumberOfArgsError, NoPermissionError
 
+# Not what the parser says, which may hold a part of the password if that has a slash in it.
+NO_URL = "REDIS_URL is not a Redis URL: redis://, rediss:// or unix://, / and @ of a password as %2F and %40"
+
 _OTHER_HOST = 62  # X509_V_ERR_HOSTNAME_MISMATCH, whose message names the host
 
 

@@ -22,6 +22,7 @@ from service.backup.errors import BackupError
 from service.backup.restoring import Restore, check_target
 from service.backup.verifying import VerifiedBackup, verified_backup
 from service.backup.writing import Backup, Progress
+from service.redis_faults import NO_URL
 from service.redis_server import RedisServerConfig, embedded_redis
 from service.settings import Settings, load_settings
 
@@ -150,9 +151,7 @@ def _connected(url: str, settings: Settings, work: Callable[["Redis"], T]) -> T:
             legacy_responses=False,
         )
     except ValueError as error:
-        raise BackupError(
-            "REDIS_URL is not a Redis URL: redis://, rediss:// or unix://, / and @ of a password as %2F and %40"
-        ) from error
+        raise BackupError(NO_URL) from error
     with redis:
         return work(redis)
 

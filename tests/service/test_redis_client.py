@@ -111,3 +111,9 @@ async def test_nobody_there(tmp_path: Path) -> None:
 async def test_a_url_that_is_none() -> None:
     with pytest.raises(ConfigurationError, match="REDIS_URL"):
         RedisClient("http://somewhere", 1.0, 2, Metrics())
+
+
+async def test_a_password_that_makes_a_url_none_is_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="%2F") as raised:
+        RedisClient("redis://:s3cret/more@somewhere", 1.0, 2, Metrics())
+    assert "s3cret" not in raised.value.detail
