@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from redis.exceptions import NoScriptError
-
 from service.catalog.keys import DomainKeys
 from service.catalog.mark import StoreMark
 from service.catalog.record import ItemRecord, StoredItem
@@ -152,14 +150,13 @@ class CatalogueRepository:
         """A status and a change for each write."""
         keys = self._script_keys(quantizer)
         pipe = self._redis.commands.pipeline(transaction=False)
+        # With every pipeline, so that no part of one can be carried out and the rest be refused for want of the script,
+        # which a Redis that was started anew has forgotten; asking before would be a round trip more.
+        pipe.script_load(PUT_ITEM)
         for write in writes:
-            # By its digest: called as a script, each pipeline would ask before whether Redis knows it, a round trip.
             pipe.evalsha(self._put.sha, len(keys), *keys, *self._put_arguments(write))
-        try:
-            return cast("list[tuple[bytes, bytes]]", await self._redis.run(pipe.execute()))
-        except NoScriptError:  # Redis was started anew; what was written before it said so is a conflict now
-            await self._redis.run(self._redis.commands.script_load(PUT_ITEM))
-            return await self._run_puts(quantizer, writes)
+        _, *replies = await self._redis.run(pipe.execute())
+        return cast("list[tuple[bytes, bytes]]", replies)
 
     def _script_keys(self, quantizer: str) -> list[str]:
         keys = self._keys
