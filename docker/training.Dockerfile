@@ -23,6 +23,7 @@ COPY --from=builder /opt/vqrec /opt/vqrec
 ENV PATH=/opt/vqrec/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     HF_HOME=/data/huggingface \
     TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor
 VOLUME /data

@@ -63,6 +63,18 @@ def test_every_stage_is_pinned_to_a_supported_python(image: str) -> None:
     assert all(re.fullmatch(r"python:3\.1[12]\.\d+-slim-\w+", base) for base in bases)
 
 
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_reports_to_nobody(image: str) -> None:
+    assert any("ORT_DISABLE_TELEMETRY=1" in rest.split() for name, rest in instructions(image) if name == "ENV")
+
+
+def test_the_service_image_holds_no_pip() -> None:
+    builder, final = _stages("service")
+    assert any("/opt/vqrec/bin/python -m pip uninstall --yes pip" in rest for name, rest in builder if name == "RUN")
+    removed = [rest for name, rest in final if name == "RUN"]
+    assert any("python -m pip uninstall --yes pip" in rest and "import ensurepip" in rest for rest in removed)
+
+
 def test_the_service_image_serves_and_tells_its_health() -> None:
     of = dict(instructions("service"))
     assert of["ENTRYPOINT"] == '["vqrec"]'
@@ -138,3 +150,12 @@ def test_compose_takes_keys_from_a_file_whose_example_the_service_can_read(compo
     assert {scope for key in keys.keys for scope in key.scopes} == {"read", "ingest", "admin"}
     assert compose["services"]["service-1"]["environment"]["VQREC_API_KEYS_FILE"] == "/run/secrets/api-keys"
     assert not any("KEY" in name and "FILE" not in name for name in compose["services"]["service-1"]["environment"])
+
+
+def _stages(image: str) -> list[list[tuple[str, str]]]:
+    stages: list[list[tuple[str, str]]] = []
+    for name, rest in instructions(image):
+        if name == "FROM":
+            stages.append([])
+        stages[-1].append((name, rest))
+    return stages
