@@ -1,7 +1,6 @@
 """An artifact on disk: a folder of files and the manifest that vouches for each, verified when read."""
 
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -14,12 +13,12 @@ from typing import BinaryIO, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 
 from models.errors import ArtifactMismatchError, ArtifactNotFoundError, InvalidArtifactError
-from models.manifest import AdapterManifest, BackboneManifest, FileEntry, Manifest, TextEncoderManifest
+from models.manifest import AdapterManifest, BackboneManifest, FileEntry, TextEncoderManifest
+from models.manifest_reading import AnyManifest, parse_any_manifest, parse_manifest, refuse_doubles
 
 MANIFEST = "manifest.json"
 _MANIFEST_LIMIT = 1 << 20
@@ -30,10 +29,7 @@ _TOLD = 200  # characters of what was found that an error tells
 # A folder on the way to a file: searched, not read, where the system tells the two apart.
 _WAY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
-AnyManifest = TextEncoderManifest | BackboneManifest | AdapterManifest
 M = TypeVar("M", TextEncoderManifest, BackboneManifest, AdapterManifest)
-
-_ANY_MANIFEST: TypeAdapter[AnyManifest] = TypeAdapter(Manifest)
 
 
 @dataclass(frozen=True)
@@ -104,9 +100,7 @@ def read_bundle(path: Path, manifest_type: type[M], sha256: str | None = None) -
     found = hashlib.sha256(raw).hexdigest()
     if sha256 is not None and found != sha256:
         raise ArtifactMismatchError(f"the artifact {path.name} has the sha256 {found}, not {sha256}")
-    manifest = _parse_manifest(path, raw)
-    if not isinstance(manifest, manifest_type):
-        raise ArtifactMismatchError(f"{path.name} is of the kind {manifest.kind}, not {_kind(manifest_type)}")
+    manifest = parse_manifest(raw, manifest_type, str(path / MANIFEST))
     _verify_files(path, manifest)
     return Bundle(path, manifest, found)
 
@@ -152,7 +146,9 @@ def copy_bundle(path: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as beside:
         whole = Path(beside) / path.name
-        shutil.copytree(path, whole)
+        whole.mkdir()
+        for file in path.iterdir():
+            _copy_synced(file, whole / file.name)
         _move_into_place(whole, target)
     return target
 
@@ -175,7 +171,7 @@ def _is_sound(path: Path, raw_manifest: bytes) -> bool:
     try:
         if read_manifest_bytes(path) != raw_manifest:
             return False
-        _verify_files(path, _parse_manifest(path, raw_manifest))
+        _verify_files(path, parse_any_manifest(raw_manifest, str(path / MANIFEST)))
     except (InvalidArtifactError, ArtifactNotFoundError):
         return False
     return True
@@ -188,30 +184,11 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _parse_manifest(path: Path, raw: bytes) -> AnyManifest:
-    try:
-        manifest = _ANY_MANIFEST.validate_json(raw)
-        refuse_doubles(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:_TOLD]
-        raise InvalidArtifactError(f"{path / MANIFEST} cannot be read: {where}: {first['msg'][:_TOLD]}") from error
-    except ValueError as error:
-        raise InvalidArtifactError(f"{path / MANIFEST} cannot be read: {error}") from error
-    return manifest
-
-
-def refuse_doubles(raw: bytes) -> None:
-    """Raise ValueError if an object in this JSON has a key twice: of two readers, each might believe another."""
-
-    def unique(pairs: list[tuple[str, object]]) -> None:
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise ValueError(f"the key {key[:_TOLD]!r} is there twice")
-            seen.add(key)
-
-    json.loads(raw, object_pairs_hook=unique)
+def _copy_synced(source: Path, target: Path) -> None:
+    with source.open("rb") as read, target.open("wb") as written:
+        shutil.copyfileobj(read, written, _CHUNK)
+        written.flush()
+        os.fsync(written.fileno())
 
 
 def _verify_files(path: Path, manifest: AnyManifest) -> None:
@@ -280,7 +257,3 @@ def _open_unlinked(path: Path) -> int:
         return os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     finally:
         os.close(folder)
-
-
-def _kind(manifest_type: type[M]) -> str:
-    return str(manifest_type.model_fields["kind"].default)

@@ -1,6 +1,7 @@
 """The command line ``vqrec``: a table of commands, each imported when it is called."""
 
 import sys
+from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPERM, EROFS
 from importlib.metadata import EntryPoint, entry_points
 
 import click
@@ -8,6 +9,7 @@ import click
 from models.errors import VqrecError
 
 _GROUP = "vqrec.commands"
+_OF_A_DISK = {EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPERM, EROFS}
 
 
 class _LazyGroup(click.Group):
@@ -45,8 +47,16 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _OF_A_DISK:
+            raise
+        where = f"{error.filename}: " if error.filename else ""  # of a write it is not known
+        click.echo(f"vqrec: {where}{error.strerror}", err=True)
+        sys.exit(1)
     except ModuleNotFoundError as error:
-        click.echo(f"vqrec: this command needs {error.name}: pip install 'vqrec[training]'", err=True)
+        click.echo(
+            f"vqrec: this command needs {error.name}: pip install '.[training]' in a checkout of vqrec", err=True
+        )
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         click.echo("vqrec: interrupted; the same command goes on from here", err=True)
@@ -78,7 +88,9 @@ _PIPELINE = (
 
 def _needs_extra(entry: EntryPoint, error: ImportError) -> click.Command:
     extra = entry.value.split(".", maxsplit=1)[0]
-    message = f"`vqrec {entry.name}` needs the extra {extra!r}: pip install 'vqrec[{extra}]' ({error})"
+    message = (
+        f"`vqrec {entry.name}` needs the extra {extra!r}: pip install '.[{extra}]' in a checkout of vqrec ({error})"
+    )
 
     @click.command(entry.name, help=f"Needs the extra {extra!r}.", context_settings={"ignore_unknown_options": True})
     @click.argument("_arguments", nargs=-1, type=click.UNPROCESSED)

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from models.bundle import refuse_doubles
 from models.errors import InvalidArtifactError
+from models.manifest_reading import refuse_doubles
 
 LARGEST = 1 << 10
 _MOST_STEPS = 32

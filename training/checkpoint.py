@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from training.errors import DataError
+from training.errors import DataError, UnwritableError
 
 _FILE = "checkpoint.safetensors"
 
@@ -47,6 +47,11 @@ class CheckpointFolder:
         return cls(root / digest[:16])
 
     def save(self, state: TrainingState) -> None:
+        """Put this state in place of the last one.
+
+        Raises:
+            OSError, UnwritableError: if it cannot be written; the last one stays.
+        """
         groups = {"model": state.model, "best": state.best, "optimizer": state.optimizer}
         tensors = {
             f"{group}/{name}": tensor.detach().cpu().contiguous().clone()
@@ -56,8 +61,13 @@ class CheckpointFolder:
         numbers = {"epoch": state.epoch, "best_epoch": state.best_epoch, "best_score": state.best_score}
         self.path.mkdir(parents=True, exist_ok=True)
         beside = self.path / f".{_FILE}"
-        save_file(tensors, beside, metadata={"state": json.dumps(numbers)})
-        beside.replace(self.path / _FILE)
+        try:
+            save_file(tensors, beside, metadata={"state": json.dumps(numbers)})
+            beside.replace(self.path / _FILE)
+        except SafetensorError as error:
+            raise UnwritableError(f"the checkpoint {self.path / _FILE} cannot be written: {error}") from error
+        finally:
+            beside.unlink(missing_ok=True)
 
     def load(self) -> TrainingState | None:
         """The last state that was saved whole; None where there is none.

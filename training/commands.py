@@ -163,11 +163,13 @@ def evaluate(data: Path, adapter: Path, json_file: Path | None) -> None:
     """Score the exported artifact: leave-one-out, full catalogue, seen items not removed."""
     from training.dataset import load_dataset  # noqa: PLC0415
     from training.evaluate import evaluate as run  # noqa: PLC0415
+    from training.replace_file import replace_files  # noqa: PLC0415
 
     evaluation = asdict(run(load_dataset(data), adapter))
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(evaluation, indent=2) + "\n")
+        document = json.dumps(evaluation, indent=2) + "\n"
+        replace_files({json_file: lambda beside: beside.write_text(document)})
     click.echo(f"{evaluation['users']} users, {evaluation['items']} items, {evaluation['seconds']:.1f} s")
     for part in ("valid", "test"):
         click.echo(f"{part:6}" + "  ".join(f"{name} {value:.4f}" for name, value in evaluation[part].items()))

@@ -20,6 +20,14 @@ class RowError(DataError):
         self.reason = reason
 
 
+class UnwritableError(VqrecError):
+    """What a library was to write cannot be written, mostly since the disk is full; of our own writes, OSError."""
+
+    status = 500
+    slug = "unwritable"
+    title = "Cannot be written"
+
+
 class ServiceError(VqrecError):
     """A running service cannot be reached, or refused what it was sent."""
 

@@ -39,7 +39,7 @@ class TensorBoardJournal(Journal):
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - of an extra
         except ImportError as error:
             raise MissingExtraError(
-                "--tensorboard needs the package tensorboard: pip install 'vqrec[tensorboard]'"
+                "--tensorboard needs the package tensorboard: pip install '.[tensorboard]' in a checkout of vqrec"
             ) from error
         self._writer = SummaryWriter(folder)
 

@@ -122,7 +122,10 @@ def _connected(url: str) -> Iterator["Redis"]:
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
     except ValueError as error:
-        raise DataError(f"this is not a Redis URL: {error}") from error
+        # Not what the parser says, which may hold a part of the password if that has a slash in it.
+        raise DataError(
+            "this is not a Redis URL: redis://, rediss:// or unix://, / and @ of a password as %2F and %40"
+        ) from error
     with client:
         yield client
 

@@ -5,6 +5,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from polars.exceptions import PolarsError
+
+from training.errors import UnwritableError
+
 
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
@@ -16,10 +20,17 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 def replace_files(writers: Mapping[Path, Callable[[Path], object]]) -> None:
-    """Write each file by its writer, all of them beside their places first, and only then rename them into place."""
+    """Write each file by its writer, all of them beside their places first, and only then rename them into place.
+
+    Raises:
+        OSError, UnwritableError: if one cannot be written; then none is.
+    """
     with contextlib.ExitStack() as stack:
         written = {path: stack.enter_context(_beside(path)) for path in writers}
         for path, temporary in written.items():
-            writers[path](temporary)
+            try:
+                writers[path](temporary)
+            except PolarsError as error:
+                raise UnwritableError(f"{path} cannot be written: {error}") from error
         for path, temporary in written.items():
             temporary.replace(path)

@@ -24,8 +24,8 @@ from tests.hostile.manifests import MANIFESTS
 def _adapter_tensors() -> dict[str, Hostile]:
     found: dict[str, Hostile] = {}
     for tensor in ("rotation", "centroids", "table"):
-        for what, change in wrong_arrays().items():
-            found[f"{tensor} {what}"] = Hostile(one_tensor(TENSORS_FILE, tensor, change), ".")
+        for what, (change, fault) in wrong_arrays().items():
+            found[f"{tensor} {what}"] = Hostile(one_tensor(TENSORS_FILE, tensor, change), fault)
         found[f"{tensor} missing"] = Hostile(
             change_tensors(TENSORS_FILE, lambda tensors, name=tensor: without(tensors, name)),  # type: ignore[misc]
             "must hold rotation, centroids and table",
@@ -57,25 +57,27 @@ def _adapter_claims() -> dict[str, Hostile]:
         (2000, 8), (10**30, 8), (4.5, 8), ("four", 8), (None, 8), ([4], 8),
     )  # fmt: skip
     found = {
-        f"layout {books} x {size}": Hostile(said(layout={"num_codebooks": books, "codebook_size": size}), ".")
+        f"layout {books} x {size}": Hostile(
+            said(layout={"num_codebooks": books, "codebook_size": size}), "num_codebooks|codebook_size|the layout asks"
+        )
         for books, size in layouts
     }
-    claims: dict[str, dict[str, object]] = {
-        "another text width": {"text_dim": 17},
-        "another width": {"width": 9},
-        "a width of a million": {"width": 1 << 20},
-        "a width beyond": {"width": (1 << 20) + 1},
-        "a layout with more": {"layout": {"num_codebooks": 4, "codebook_size": 8, "more": 1}},
-        "another quantiser": {"quantizer": "0" * 64},
-        "no backbone": {"backbone": None},
-        "a short backbone": {"backbone": "0" * 12},
-        "a domain that is a path": {"domain": "../shop"},
-        "a domain of capitals": {"domain": "SHOP"},
-        "a domain of no letters": {"domain": ""},
-        "metrics that are NaN": {"metrics": {"test": {"recall@10": float("nan")}}},
-        "metrics that are text": {"metrics": {"test": "good"}},
+    claims: dict[str, tuple[str, dict[str, object]]] = {
+        "another text width": ("manifest says 17", {"text_dim": 17}),
+        "another width": ("manifest says 16 and 9", {"width": 9}),
+        "a width of a million": ("manifest says 16 and 1048576", {"width": 1 << 20}),
+        "a width beyond": ("adapter.width", {"width": (1 << 20) + 1}),
+        "a layout with more": ("layout.more", {"layout": {"num_codebooks": 4, "codebook_size": 8, "more": 1}}),
+        "another quantiser": ("quantiser", {"quantizer": "0" * 64}),
+        "no backbone": ("adapter.backbone", {"backbone": None}),
+        "a short backbone": ("adapter.backbone", {"backbone": "0" * 12}),
+        "a domain that is a path": ("adapter.domain", {"domain": "../shop"}),
+        "a domain of capitals": ("adapter.domain", {"domain": "SHOP"}),
+        "a domain of no letters": ("adapter.domain", {"domain": ""}),
+        "metrics that are NaN": ("metrics.test", {"metrics": {"test": {"recall@10": float("nan")}}}),
+        "metrics that are text": ("metrics.test", {"metrics": {"test": "good"}}),
     }
-    return {**found, **{f"claims {what}": Hostile(said(**claim), ".") for what, claim in claims.items()}}
+    return {**found, **{f"claims {what}": Hostile(said(**claim), fault) for what, (fault, claim) in claims.items()}}
 
 
 def _unnamed(name: str) -> Damage:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,9 @@ from models.bundle import MANIFEST
 
 Damage = Callable[[Path], object]
 Tensors = dict[str, npt.NDArray[Any]]
+Array = npt.NDArray[Any]
+
+_READ = 1 << 20  # of a file whose holes hold a terabyte, the rest is nothing
 
 
 class Hostile(NamedTuple):
@@ -29,12 +33,34 @@ class Hostile(NamedTuple):
     fault: str
 
 
+class WrongArray(NamedTuple):
+    """What is done to an array of floats, and what the refusal must say (a regular expression)."""
+
+    change: Callable[[Array], Array]
+    fault: str
+
+
 def copy_of(source: Path, folder: Path, damage: Damage) -> Path:
     """A damaged copy of the artifact at ``source``."""
     path = folder / "artifact"
     shutil.copytree(source, path)
     damage(path)
     return path
+
+
+def digest_of(path: Path) -> str:
+    """What tells a folder from others: the names, kinds and contents of all that lies in it."""
+    digest = hashlib.sha256()
+    for entry in sorted(os.scandir(path), key=lambda entry: os.fsencode(entry.name)):
+        status = entry.stat(follow_symlinks=False)
+        head = b""
+        if stat.S_ISLNK(status.st_mode):
+            head = os.fsencode(Path(entry.path).readlink())
+        elif stat.S_ISREG(status.st_mode):
+            with Path(entry.path).open("rb") as file:
+                head = file.read(_READ)
+        digest.update(repr((os.fsencode(entry.name), stat.S_IFMT(status.st_mode), status.st_size)).encode() + head)
+    return digest.hexdigest()
 
 
 def vouch(path: Path, name: str, data: bytes) -> None:
@@ -65,13 +91,13 @@ def change_tensors(name: str, change: Callable[[Tensors], Tensors]) -> Damage:
     return damage
 
 
-def one_tensor(name: str, tensor: str, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Damage:
+def one_tensor(name: str, tensor: str, change: Callable[[Array], Array]) -> Damage:
     return change_tensors(name, lambda tensors: {**tensors, tensor: change(tensors[tensor])})
 
 
-def wrong_arrays() -> dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
+def wrong_arrays() -> dict[str, WrongArray]:
     """What can be wrong with an array of floats."""
-    changes: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    shapes: dict[str, Callable[[Array], Array]] = {
         "short": lambda array: array[:-1],
         "narrow": lambda array: array[..., :-1],
         "long": lambda array: np.concatenate([array, array]),
@@ -80,15 +106,16 @@ def wrong_arrays() -> dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
         "of no width": lambda array: array[..., :0],
         "scalar": lambda array: np.array(1, dtype=array.dtype),
     }
+    found = {what: WrongArray(change, r"\[[\w, ]+\]|manifest says") for what, change in shapes.items()}
     for dtype in (np.float64, np.float16, np.int32, np.uint8, np.bool_, np.complex64):
-        changes[np.dtype(dtype).name] = lambda array, dtype=dtype: array.astype(dtype)  # type: ignore[misc]
+        found[np.dtype(dtype).name] = WrongArray(lambda array, dtype=dtype: array.astype(dtype), "float32")  # type: ignore[misc]
     for value in (np.nan, np.inf, -np.inf):
-        changes[f"one {value}"] = lambda array, value=value: _with_last(array, value)  # type: ignore[misc]
-        changes[f"all {value}"] = lambda array, value=value: np.full_like(array, value)  # type: ignore[misc]
-    return changes
+        found[f"one {value}"] = WrongArray(lambda array, value=value: _with_last(array, value), "finite")  # type: ignore[misc]
+        found[f"all {value}"] = WrongArray(lambda array, value=value: np.full_like(array, value), "finite")  # type: ignore[misc]
+    return found
 
 
-def _with_last(array: npt.NDArray[Any], value: float) -> npt.NDArray[Any]:
+def _with_last(array: Array, value: float) -> Array:
     changed = array.copy()
     changed.flat[-1] = value
     return changed

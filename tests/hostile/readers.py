@@ -75,12 +75,14 @@ def untouched(_: Path) -> None:
     """No damage yet."""
 
 
-def assert_refused(kind: str, path: Path, fault: str) -> None:
+def assert_refused(kind: str, path: Path, fault: str) -> str:
+    """Read what must be refused; what the refusal says."""
     with pytest.raises((InvalidArtifactError, ArtifactMismatchError, InvalidCodesError), match=fault) as caught:
         READERS[kind](path)
     told = caught.value.detail
     assert 10 < len(told) < 1500
     assert told.encode().decode() == told  # it can be sent
+    return told
 
 
 def write_sound(tiny: TinyStore, folder: Path) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from errno import EACCES, ENOSPC
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_command_whose_extra_is_missing_says_which_to_install(
     assert "Needs the extra 'painting'" in capsys.readouterr().out
     assert vqrec(monkeypatch, "paint", "--colour", "red", "wall") == 1
     captured = capsys.readouterr()
-    assert "pip install 'vqrec[painting]'" in captured.err
+    assert "pip install '.[painting]' in a checkout" in captured.err
     assert captured.out == ""
 
 
@@ -85,7 +86,9 @@ def test_a_stage_without_torch_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines() == ["vqrec: this command needs torch: pip install 'vqrec[training]'"]
+    assert done.stderr.splitlines() == [
+        "vqrec: this command needs torch: pip install '.[training]' in a checkout of vqrec"
+    ]
     assert done.stdout == ""
 
 
@@ -95,6 +98,24 @@ def test_an_error_that_the_user_can_act_on_is_one_line(
     monkeypatch.setattr(command_line.cli, "invoke", lambda _: raise_our_error())
     assert vqrec(monkeypatch, "doctor") == 1
     assert capsys.readouterr().err == "vqrec: the shop's artifact is torn: fetch it again\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(ENOSPC, "No space left on device"), "vqrec: No space left on device\n"),
+        (PermissionError(EACCES, "Permission denied", "/out"), "vqrec: /out: Permission denied\n"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, told: str
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(command_line.cli, "invoke", fail)
+    assert vqrec(monkeypatch, "train") == 1
+    assert capsys.readouterr().err == told
 
 
 def test_an_interrupted_command_says_that_it_goes_on(

@@ -69,8 +69,10 @@ async def test_a_redis_that_is_not_there_is_an_error_without_the_password(tmp_pa
         with pytest.raises(ServiceError, match="Redis does not answer") as refused:
             read_catalogue(url, "shop")
         assert "secret" not in refused.value.detail
-    with pytest.raises(DataError, match="not a Redis URL"):
-        read_catalogue("http://127.0.0.1", "shop")
+    for url in ("http://127.0.0.1", "redis://:secret/more@127.0.0.1:1"):
+        with pytest.raises(DataError, match="not a Redis URL") as refused:
+            read_catalogue(url, "shop")
+        assert "secret" not in refused.value.detail
 
 
 async def test_a_catalogue_and_a_table_make_the_data_set_that_their_folder_holds(shops: SmallShops) -> None:
