@@ -11,11 +11,13 @@ from time import perf_counter, time
 import structlog
 from fastapi import APIRouter, FastAPI
 
+from models.cpu import available_cpus
 from models.store import ArtifactStore
 from service.admin.endpoints import router as admin_router
 from service.admin.operations import Operations
 from service.admin.service import AdminService
 from service.catalog.directory import DomainDirectory
+from service.catalog.memory import tune_allocator
 from service.catalog.reconciler import Reconciler
 from service.catalog.registry import Registry
 from service.catalog.replica import ReplicaContext
@@ -30,6 +32,7 @@ from service.inference.index.choice import IndexConfig
 from service.inference.index.warm_up import warm_up_kernels
 from service.inference.runtime import RuntimeConfig, RuntimeProvider, find_backbone
 from service.inference.text_encoding import EncodingConfig
+from service.items.bulk import BulkReader
 from service.items.endpoints import router as items_router
 from service.items.service import ItemService
 from service.json_route import MAX_JSON_BYTES
@@ -105,10 +108,12 @@ def create_app(settings: Settings, stopping: Stopping | None = None) -> FastAPI:
 async def _lifespan(
     _: FastAPI, settings: Settings, metrics: Metrics, access: Access, stopping: Stopping, traces: Untraced
 ) -> AsyncIterator[LifespanState]:
+    tune_allocator(available_cpus())
     # Left in the reverse order: what was accepted is answered, then followers stop, then Redis, then its server.
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(traces.running())
         await stack.enter_async_context(watching(settings.key_sources(), access))
+        sources = await asyncio.to_thread(_adapter_sources, settings)  # first, since what is wrong with it is a setting
         redis = await _connect_redis(stack, settings, metrics)
         await stack.enter_async_context(saying_once(redis))
         apply, build, recommend = (
@@ -117,7 +122,6 @@ async def _lifespan(
         )
         context = ReplicaContext(redis, metrics, apply, build, settings.stream_length, _index_config(settings))
         await _warm_up()
-        sources = await asyncio.to_thread(_adapter_sources, settings)
         await asyncio.to_thread(sources.sweep)
         runtimes = RuntimeProvider(sources.store, traces.pool(recommend), metrics, _runtime_config(settings))
         if sources.backbone is not None:
@@ -139,10 +143,15 @@ async def _lifespan(
                 reconciler=reconciler,
                 recommend=RecommendService(traces.domains(registry)),
                 items=ItemService(registry, context, settings.apply_timeout_seconds),
+                bulks=BulkReader(settings.max_bulk_items),
                 admin=AdminService(directory, sources, operations, registry, reconciler),
                 stopping=stopping,
                 edge=Edge(
-                    _edge_config(settings), lambda domain: registry.get(domain) is not None, metrics, perf_counter
+                    _edge_config(settings),
+                    lambda domain: registry.get(domain) is not None,
+                    access,
+                    metrics,
+                    perf_counter,
                 ),
             )
         )

@@ -1,6 +1,7 @@
 """The commands of the service: ``vqrec serve`` and ``vqrec doctor``."""
 
 import gc
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -41,6 +42,7 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
     try:
         settings = load_settings(artifacts=artifacts, data_dir=data_dir)
         check_exposure(host, settings)
+        check_folders(settings)
         stopping = Stopping()
         app = _Lifespan(create_app(settings, stopping))
     except ConfigurationError as error:
@@ -65,6 +67,8 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
     )
     for name in unknown_variables():
         log.warning("unknown-setting", variable=name)
+    if not settings.artifacts.is_dir():
+        log.warning("no-artifacts", folder=str(settings.artifacts))
     _allow_files(settings.connections + _OTHER_FILES)
     sys.setswitchinterval(_SWITCH_SECONDS)
     with suppress(SystemExit):  # uvicorn's way to say that it did not start
@@ -157,3 +161,22 @@ def check_exposure(host: str, settings: Settings) -> None:
         f"without API keys the service listens on loopback only, and {host} is not: "
         "set VQREC_API_KEYS or VQREC_API_KEYS_FILE, or leave out --host"
     )
+
+
+def check_folders(settings: Settings) -> None:
+    """Refuse what cannot be a folder of the service; that of the data is made where the service is to run Redis there.
+
+    Raises:
+        ConfigurationError: naming the setting, the folder and what is wrong.
+    """
+    for name, folder in (("VQREC_ARTIFACTS", settings.artifacts), ("VQREC_DATA_DIR", settings.data_dir)):
+        if folder.exists() and not folder.is_dir():
+            raise ConfigurationError(f"{name} ({folder}) is no folder")
+    if settings.redis_url is not None:
+        return
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"VQREC_DATA_DIR ({settings.data_dir}) cannot be made: {error.strerror}") from error
+    if not os.access(settings.data_dir, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"VQREC_DATA_DIR ({settings.data_dir}) cannot be written to")

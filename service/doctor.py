@@ -85,7 +85,7 @@ def _packages() -> Iterator[Finding]:
         try:
             yield Finding(f"package {name}", version(name))
         except PackageNotFoundError:
-            yield Finding(f"package {name}", "missing", "install vqrec with its extra `service`")
+            yield Finding(f"package {name}", "missing", "pip install '.[service]' in a checkout of vqrec")
     torch = "installed, not used by the service" if find_spec("torch") else "not installed, as a service needs none"
     yield Finding("package torch", torch)
 
@@ -179,7 +179,7 @@ def _tracing(settings: Settings) -> Iterator[Finding]:
         for name in _TRACING:
             version(name)
     except PackageNotFoundError:
-        yield Finding("traces", str(url), "install vqrec with its extra `tracing`")
+        yield Finding("traces", str(url), "pip install '.[tracing]' in a checkout of vqrec")
         return
     try:
         socket.create_connection((url.host or "", url.port or 0), _CONNECT_SECONDS).close()

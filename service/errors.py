@@ -175,7 +175,7 @@ class NotAvailableYetError(VqrecError):
 
 
 class PayloadTooLargeError(VqrecError):
-    """The body has too many bytes, or a bulk too many items."""
+    """The body has too many bytes, a bulk too many items, or what is asked for too many attributes."""
 
     status = 413
     slug = "payload-too-large"

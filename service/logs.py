@@ -18,7 +18,8 @@ def configure_logging(level: str) -> LineWriter:
     Returns:
         what writes the service's lines; flush it before the process ends.
     """
-    writer = LineWriter(sys.stderr.buffer)
+    # Without the buffer, which would keep what could not be written and end another line with it.
+    writer = LineWriter(getattr(sys.stderr.buffer, "raw", sys.stderr.buffer), _told_of_loss)
     # Without the values of local variables, among which may be keys and bodies.
     tracebacks = structlog.processors.ExceptionRenderer(
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -47,6 +48,11 @@ def configure_logging(level: str) -> LineWriter:
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     return writer
+
+
+def _told_of_loss(lines: int) -> bytes:
+    event: structlog.typing.EventDict = {"event": "log-lines-lost", "level": "warning", "lines": lines}
+    return _json_line(None, "", structlog.processors.TimeStamper(fmt="iso", utc=True)(None, "", event))
 
 
 def _json_line(_: object, __: str, event: structlog.typing.EventDict) -> bytes:

@@ -33,6 +33,7 @@ class Metrics:
         self.queue_depth = Gauge("vqrec_queue_depth", "Jobs that wait for a batch.", ["queue"], registry=self.registry)
         self.rejected = Counter("vqrec_rejected", "Requests refused unserved.", ["reason"], registry=self.registry)
         self.connections = Gauge("vqrec_connections", "Open connections.", registry=self.registry)
+        self.unread_bytes = Gauge("vqrec_unread_bytes", "Of answers that clients do not take.", registry=self.registry)
         self.in_flight = Gauge(
             "vqrec_requests_in_flight", "Requests admitted, not yet answered.", ["lane"], registry=self.registry
         )
@@ -54,6 +55,11 @@ class Metrics:
         self.ready = Gauge("vqrec_ready", "1 while /readyz answers 200.", registry=self.registry)
         self.faults = Gauge("vqrec_faults", "Reasons that /readyz gives.", registry=self.registry)
         ProcessCollector(registry=self.registry)  # process_…: memory, processor time, open files
+
+    def forget_domain(self, domain: str) -> None:
+        """Tell no more of a domain that is gone; one made anew under its name counts from 0."""
+        for metric in (self.catalogue_items, self.changes_applied, self.swaps):
+            metric.remove_by_labels({"domain": domain})
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

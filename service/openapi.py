@@ -91,6 +91,16 @@ def raises(*errors: Kind) -> Callable[[Endpoint], Endpoint]:
     return declare
 
 
+def link_to(operation: str, **parameters: str) -> Document:
+    """A link, for the responses of a route: the call that goes on from its answer, and from what its parameters come.
+
+    Args:
+        operation: the name of that call's endpoint.
+        parameters: runtime expressions of OpenAPI.
+    """
+    return {"operationId": operation, "parameters": parameters}
+
+
 class DocumentedApp(FastAPI):
     """An application whose published schema says of each call who may make it and how it may fail.
 

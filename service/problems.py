@@ -68,11 +68,18 @@ def internal_problem(path: str, request_id: str) -> JSONResponse:
 def problem_of(error: VqrecError, path: str, request_id: str, faults: list[Fault] | None = None) -> JSONResponse:
     """The answer to a request that ended with this error."""
     response = _response(path, request_id, error.status, (error.slug, error.title, error.detail), faults)
-    if isinstance(error, RetryableError):
-        response.headers["Retry-After"] = str(error.retry_after)
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = _AUTHENTICATE
+    response.headers.update(headers_of(error))
     return response
+
+
+def headers_of(error: VqrecError) -> dict[str, str]:
+    """What the answer to a request that ended with this error says beside its document."""
+    headers: dict[str, str] = {}
+    if isinstance(error, RetryableError):
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = _AUTHENTICATE
+    return headers
 
 
 def faults_of(errors: Sequence[Any]) -> list[Fault]:

@@ -114,6 +114,7 @@ class _Server:
         Raises:
             ConfigurationError: if it cannot be run, ends at once or does not answer in time.
         """
+        _remove_unfinished(self._config.folder)
         try:
             self._process = subprocess.Popen(  # noqa: S603, ASYNC220  (our own binary; it returns once it has forked)
                 self._command,
@@ -151,6 +152,14 @@ class _Server:
     async def stop(self) -> None:
         if self._process is not None:
             await _stop(self._process)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a server that was killed left of a rewrite of its file: it is never read, and as large as that."""
+    for pattern in ("temp-*.aof", "temp-*.rdb"):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):  # a disk that cannot be written to is the server's to name
+                path.unlink()
 
 
 def _command(binary: Path, config: RedisServerConfig, socket: Path) -> list[str]:

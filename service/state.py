@@ -7,6 +7,7 @@ from service.admin.service import AdminService
 from service.catalog.reconciler import Reconciler
 from service.catalog.registry import Registry
 from service.edge.edge import Edge
+from service.items.bulk import BulkReader
 from service.items.service import ItemService
 from service.metrics import Metrics
 from service.recommend.service import RecommendService
@@ -28,6 +29,7 @@ class AppState:
     reconciler: Reconciler
     recommend: RecommendService
     items: ItemService
+    bulks: BulkReader
     admin: AdminService
     stopping: Stopping
     edge: Edge

@@ -51,6 +51,8 @@ def test_the_constraints_name_nothing_twice() -> None:
 def test_an_audit_that_could_not_ask_fails() -> None:
     assert "--strict" in rule("audit")
     assert not re.search(r"^\t-|\|\||; *true", rule("audit"), re.MULTILINE)  # nothing that lets a failure pass
+    assert rule("audit").rstrip().endswith("exit 1; fi")
+    assert rule("audit").index("sbom.json") < rule("audit").index("pip-audit --requirement")
 
 
 def test_every_exception_has_a_reason() -> None:

@@ -1,5 +1,6 @@
 """The documentation names what there is, all of it and nothing else."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,21 @@ def test_every_problem_is_described_and_no_other() -> None:
     assert of_the_framework <= described
 
 
+def test_every_example_is_headed_by_its_call_and_ends_as_the_call_may() -> None:
+    schema = create_app(Settings()).openapi()["paths"]
+    paths = {re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))): path for path in schema}
+    examples = [block for block in _fenced("rest.md") if re.search(r"^\d{3}$", block, re.MULTILINE)]
+    assert len(examples) > 10
+    for example in examples:
+        request, status, answer = re.split(r"^(\d{3})\n", example, flags=re.MULTILINE)
+        call = re.match(r"(GET|PUT|POST|PATCH|DELETE) (/[^ ?\n]+)\S*\n", request)
+        assert call is not None, example
+        (path,) = (known for pattern, known in paths.items() if pattern.fullmatch(call[2]))
+        assert status in schema[path][call[1].lower()]["responses"], example
+        for document in _documents(request[call.end() :]) + _documents(answer):
+            assert isinstance(document, dict)
+
+
 def test_every_metric_is_described_and_no_other() -> None:
     described = set(re.findall(r"^\| `(vqrec_\w+)` \|", _read("operations.md"), re.MULTILINE))
     collected: list[Metric] = list(Metrics().registry.collect())
@@ -99,6 +115,20 @@ def test_fences_are_closed(page: Path) -> None:
 
 def _read(page: str) -> str:
     return (DOCS / page).read_text()
+
+
+def _fenced(page: str) -> list[str]:
+    return re.findall(r"^```\n(.*?)^```$", _read(page), re.MULTILINE | re.DOTALL)
+
+
+def _documents(text: str) -> list[object]:
+    """The JSON documents of an example, behind its headers; anything else beside them fails."""
+    rest, found = re.sub(r"^[A-Z][\w-]+: .*\n", "", text, flags=re.MULTILINE).strip(), []
+    while rest:
+        document, end = json.JSONDecoder().raw_decode(rest)
+        found.append(document)
+        rest = rest[end:].strip()
+    return found
 
 
 def _calls(row: str) -> Iterator[tuple[str, str]]:

@@ -59,6 +59,18 @@ def slope(seconds: Values, values: Values, block_seconds: float, seed: int) -> S
     return Slope(fitted, float(low), float(high))
 
 
+def least_of_blocks(seconds: Values, values: Values, block_seconds: float) -> tuple[Values, Values]:
+    """The least of each whole block, which is what remains between two bursts, and the times of the blocks.
+
+    Args: see :func:`slope`.
+    """
+    step = float(np.median(np.diff(seconds)))
+    length = max(1, round(block_seconds / step))
+    blocks = len(values) // length
+    least = values[: blocks * length].reshape(blocks, length).min(axis=1)
+    return seconds[0] + np.arange(blocks) * length * step, least
+
+
 def lagged_correlation(values: Values, lag: int) -> float:
     """The correlation of samples, less their line, with those ``lag`` samples later; 0 where they do not vary."""
     places = np.arange(len(values), dtype=np.float64)

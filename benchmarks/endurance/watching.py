@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 EVERY_SECONDS = 2.0
+MEMORY = "memory MB"
 
 _MEGABYTE = 1e6
-_NAMES = {"VmRSS:": "memory MB", "Threads:": "threads"}
+_NAMES = {"VmRSS:": MEMORY, "Threads:": "threads"}
 _FILES = "open files"
 
 
@@ -55,6 +56,6 @@ def read(pid: int) -> dict[str, float]:
     """Resident megabytes, open files and threads of a process."""
     status = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     found = {_NAMES[words[0]]: float(words[1]) for words in status if words and words[0] in _NAMES}
-    found["memory MB"] *= 1024 / _MEGABYTE
+    found[MEMORY] *= 1024 / _MEGABYTE
     found[_FILES] = float(sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
     return found

@@ -27,7 +27,14 @@ router = APIRouter(
 )
 
 Admin = Annotated[AdminService, Depends(admin_service)]
-OperationId = Annotated[str, Path(pattern="^[0-9A-Za-z_-]{1,64}$", description="As a choice of adapter was answered.")]
+# Whatever a segment of a path may hold, up to a length: an id that nobody gave out is unknown, not wrong.
+OperationId = Annotated[
+    str,
+    Path(
+        pattern=r"^[^/\u0000-\u001f\u007f-\u009f]{1,64}$",
+        description="As a choice of adapter was answered; at most 64 characters.",
+    ),
+]
 
 _READING = (ArtifactNotFoundError, ArtifactMismatchError, InvalidArtifactError, InvalidCodesError, InvalidSourceError)
 _CHOOSING = (*_READING, VersionConflictError, RedisUnavailableError, RetryableError)

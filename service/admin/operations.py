@@ -1,6 +1,6 @@
 """Admin operations: kept in Redis for a day, and judged by what this process serves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -74,10 +74,17 @@ class Operations:
         self._redis, self._directory, self._registry = redis, directory, registry
         self.new_id = new_id
         self._taken: dict[str, Operation] = {}
+        self._being_chosen: set[str] = set()
+        self._chosen: frozenset[str] = frozenset()  # before the last listing of domains
 
     def take(self, operation: Operation) -> None:
         """Follow an operation; before its choice is written, so that its outcome cannot be missed."""
         self._taken[operation.id] = operation
+        self._being_chosen.add(operation.id)
+
+    def chosen(self, operation_id: str) -> None:
+        """Its choice was written, if it ever will be: from here on it is forgotten with its domain."""
+        self._being_chosen.discard(operation_id)
 
     def drop(self, operation_id: str) -> None:
         """Forget one whose choice was not written."""
@@ -107,6 +114,16 @@ class Operations:
             operation = _JSON.validate_json(raw)
         return operation if operation.is_final else await self._judged(operation)
 
+    def listed(self, wanted: Collection[WantedDomain]) -> None:
+        """Forget what was chosen for domains that are gone; of each call the domains were read after the one before."""
+        there = {(choice.domain, choice.incarnation) for choice in wanted}
+        self._forget(
+            operation
+            for operation in self._taken.values()
+            if operation.id in self._chosen and (operation.domain, operation.incarnation) not in there
+        )
+        self._chosen = frozenset(self._taken.keys() - self._being_chosen)
+
     def progressed(self, wanted: WantedDomain, share: float) -> None:
         operation = self._taken.get(wanted.operation)
         if operation is not None and not operation.is_final:
@@ -114,16 +131,23 @@ class Operations:
 
     async def served(self, wanted: WantedDomain) -> None:
         await self._settle(wanted, None)
-        older = [
-            operation.id
-            for operation in self._taken.values()
-            if operation.domain == wanted.domain and operation.revision <= wanted.revision
-        ]
-        for operation_id in older:
-            del self._taken[operation_id]
+        self._forget_up_to(wanted, wanted.revision)
 
     async def failed(self, wanted: WantedDomain, error: str) -> None:
         await self._settle(wanted, error)
+        self._forget_up_to(wanted, wanted.revision - 1)  # itself may be served yet, at another attempt
+
+    def _forget_up_to(self, wanted: WantedDomain, revision: int) -> None:
+        self._forget(
+            operation
+            for operation in self._taken.values()
+            if (operation.domain, operation.incarnation) == (wanted.domain, wanted.incarnation)
+            and operation.revision <= revision
+        )
+
+    def _forget(self, operations: Iterable[Operation]) -> None:
+        for operation in list(operations):
+            del self._taken[operation.id]
 
     async def _settle(self, wanted: WantedDomain, error: str | None) -> None:
         operation = self._taken.get(wanted.operation)

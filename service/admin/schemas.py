@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.manifest import Sha256
+from service.openapi import link_to
 from service.strict_model import StrictModel
 
 AdapterVersion = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
@@ -14,7 +15,10 @@ State = Literal["pending", "running", "succeeded", "failed"]
 ACCEPTED: Final[dict[str, Any]] = {
     "description": "Chosen; every replica converges on it",
     "headers": {"Location": {"description": "Of the operation.", "required": True, "schema": {"type": "string"}}},
-    "links": {"operation": {"operationId": "get_operation", "parameters": {"operation_id": "$response.body#/id"}}},
+    "links": {
+        "operation": link_to("get_operation", operation_id="$response.body#/id"),
+        "domain": link_to("get_domain", domain="$response.body#/domain"),
+    },
 }
 
 

@@ -84,11 +84,14 @@ class AdminService:
         await self._enlist(choice.domain, backbone)
         taken = Operation.of(choice)
         self._operations.take(taken)
-        if not await self._directory.choose(choice):
-            self._operations.drop(choice.operation)
-            raise VersionConflictError(
-                f"another call changed the domain {choice.domain!r} meanwhile; look and try again"
-            )
+        try:
+            if not await self._directory.choose(choice):
+                self._operations.drop(choice.operation)
+                raise VersionConflictError(
+                    f"another call changed the domain {choice.domain!r} meanwhile; look and try again"
+                )
+        finally:
+            self._operations.chosen(choice.operation)
         await self._enlist(choice.domain, backbone)  # again, since a delete may have run in between
         operation = await self._operations.store(taken)
         await self._directory.wake_reconcilers()

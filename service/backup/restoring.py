@@ -81,19 +81,20 @@ class Restore:
         staged = [_Staged(name, entry, token) for name, entry in _chosen(backup, domains).items()]
         check_target(redis, backup, domains)
         try:
-            for domain in staged:
-                self._stage(redis, backup, domain)
+            for place, domain in enumerate(staged):
+                self._stage(redis, backup, domain, [key for before in staged[:place] for key in before.names])
             self._commit(redis, backup, staged, whole=not domains)
         except BaseException:
             _drop(redis, staged)
             raise
 
-    def _stage(self, redis: "Redis", backup: VerifiedBackup, staged: _Staged) -> None:
+    def _stage(self, redis: "Redis", backup: VerifiedBackup, staged: _Staged, before: list[str]) -> None:
+        """Write a domain beside its place, and keep what was written ``before``, however long this takes."""
         lines, done, dropped = backup.lines(staged.domain), 0, set[str]()
         while batch := list(islice(lines, _LINES)):
             pipe = redis.pipeline(transaction=False)
             keys = _add(pipe, staged, batch)
-            for key in keys:
+            for key in (*keys, *before):
                 pipe.expire(key, _SECONDS_KEPT)
             pipe.execute()
             dropped |= keys - staged.names.keys()
@@ -101,10 +102,7 @@ class Restore:
             self.on_progress(staged.domain, done, staged.entry.lines)
         if dropped:
             redis.unlink(*dropped)
-        for part, expected in (("items", staged.entry.items), ("vectors", staged.entry.vectors)):
-            found = redis.hlen(staged.key(part))
-            if found != expected:
-                raise BackupError(f"{staged.domain}: {found} {part} were written, the backup has {expected}")
+        _check_whole(redis, staged)
 
     def _commit(self, redis: "Redis", backup: VerifiedBackup, staged: list[_Staged], *, whole: bool) -> None:
         """Everything under its own name at once, unless something came in the way meanwhile."""
@@ -115,6 +113,8 @@ class Restore:
             pipe.watch(*watched)  # type: ignore[no-untyped-call]
             _check_free(pipe, staged, whole=whole)
             _check_backbone(pipe, staged)
+            for domain in staged:
+                _check_whole(pipe, domain)  # again: a clock that is set ahead ends the hour of what was staged
             is_new = pipe.get(STORE) is None  # at once, since the pipeline only watches so far
             pipe.multi()
             for domain in staged:
@@ -192,6 +192,16 @@ def _put_in_place(pipe: "Pipeline", staged: _Staged, there: list[str]) -> None:
         pipe.xadd(keys.changes, {"op": "put", "id": "", "after": position}, id=position)
     pipe.hset(keys.adapter, mapping=cast("Mapping[_Word, _Word]", staged.entry.adapter))
     pipe.hset(DOMAINS, staged.domain, staged.entry.backbone)
+
+
+def _check_whole(redis: "Redis", staged: _Staged) -> None:
+    for part, expected in (("items", staged.entry.items), ("vectors", staged.entry.vectors)):
+        found = redis.hlen(staged.key(part))
+        if found != expected:
+            raise BackupError(
+                f"{staged.domain}: {found} {part} were written, the backup has {expected}; nothing was restored, "
+                "run the command again"
+            )
 
 
 def _check_free(pipe: "Pipeline", staged: list[_Staged], *, whole: bool) -> None:

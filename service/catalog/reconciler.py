@@ -1,7 +1,7 @@
 """Makes what this process serves what Redis says it shall serve, again and again, until they are the same."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +24,8 @@ _RECONNECT_SECONDS = 0.2
 
 class SwapObserver(Protocol):
     """Who wants to know how a choice fares in this process."""
+
+    def listed(self, wanted: Collection[WantedDomain]) -> None: ...
 
     def progressed(self, wanted: WantedDomain, share: float) -> None: ...
 
@@ -58,6 +60,7 @@ class Reconciler:
         self._wanted: dict[str, WantedDomain] | None = None
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, Failure] = {}
+        self._measured: frozenset[str] = frozenset()  # domains that metrics may tell of
         self._wake = asyncio.Event()
         self._comparing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -160,10 +163,20 @@ class Reconciler:
         for choice in wanted.values():
             if choice.domain not in self._jobs:
                 await self._converge(choice)
-        self._failures = {domain: failure for domain, failure in self._failures.items() if domain in wanted}
+        self._forget_all_but(wanted)
         self._was_ready = self._was_ready or all(
             self._registry.get(domain) is not None or domain in self._failures for domain in wanted
         )
+
+    def _forget_all_but(self, wanted: Mapping[str, WantedDomain]) -> None:
+        """Let go of what is known of domains that are gone, however many came and went."""
+        self._failures = {domain: failure for domain, failure in self._failures.items() if domain in wanted}
+        self._observer.listed(wanted.values())
+        # A job that was broken off may count something yet.
+        measured = frozenset(wanted) | frozenset(self._jobs)
+        for domain in self._measured - measured:
+            self._context.metrics.forget_domain(domain)
+        self._measured = measured
 
     async def _converge(self, wanted: WantedDomain) -> None:
         replica = self._registry.get(wanted.domain)

@@ -36,7 +36,7 @@ class Registry:
     async def encode_texts(self, domain: str, texts: Sequence[str]) -> npt.NDArray[np.float16]:
         """Text vectors float16 [n, text_dim] by the text encoder of the domain's backbone."""
         self.replica(domain)
-        return await self._runtime().text_encoding.encode(texts)
+        return await self._runtime().text_encoding.encode(texts, domain)
 
     def snapshot(self, domain: str) -> DomainSnapshot:
         """The domain as it is now.

@@ -69,7 +69,8 @@ class DomainReplica:
         self._position = position
         self._context = context
         self._stream = ChangeStream(context.redis, wanted.domain)
-        self._loader = CatalogueLoader(context.repository(wanted.domain), snapshot.adapter, context.apply)
+        self.repository = context.repository(wanted.domain)
+        self._loader = CatalogueLoader(self.repository, snapshot.adapter, context.apply)
         self._advanced = asyncio.Condition()
         self._doubtful = False  # whether the stream may be another than the one that was read last
         self._store_changes = context.mark.changes

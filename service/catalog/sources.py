@@ -11,12 +11,11 @@ from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from models.adapter import DomainAdapter
 from models.bundle import MANIFEST, copy_bundle, read_bundle, read_manifest_bytes
 from models.errors import ArtifactMismatchError, ArtifactNotFoundError, InvalidArtifactError, VqrecError
 from models.manifest import AdapterManifest, BackboneManifest
+from models.manifest_reading import parse_manifest
 from models.store import ArtifactStore
 from service.catalog.fetching import Deadline, fetch
 from service.catalog.source_urls import AllowedUrl, UrlPrefix, allowed, is_url
@@ -92,10 +91,7 @@ class AdapterSources:
             store.find(store.text_encoders, manifest.text_encoder)
             path = store.find(store.backbones, manifest.backbone)
             raw = read_manifest_bytes(path)
-        try:
-            backbone = BackboneManifest.model_validate_json(raw)
-        except ValidationError as error:
-            raise InvalidArtifactError(f"{path.name} is not a backbone") from error
+        backbone = parse_manifest(raw, BackboneManifest, f"{path.name}/{MANIFEST}")
         wanted = (backbone.text_encoder, backbone.text_dim, backbone.width)
         if (manifest.text_encoder, manifest.text_dim, manifest.width) != wanted:
             raise ArtifactMismatchError(
@@ -127,10 +123,7 @@ class AdapterSources:
         found = hashlib.sha256(raw.getvalue()).hexdigest()
         if sha256 is not None and found != sha256:
             raise ArtifactMismatchError(f"the adapter at {url.text} has the sha256 {found}, not {sha256}")
-        try:
-            manifest = AdapterManifest.model_validate_json(raw.getvalue())
-        except ValidationError as error:
-            raise InvalidArtifactError(f"{url.text}/{MANIFEST} is not the manifest of an adapter") from error
+        manifest = parse_manifest(raw.getvalue(), AdapterManifest, f"{url.text}/{MANIFEST}")
         if sum(entry.bytes for entry in manifest.files.values()) > self.download_bytes:
             raise InvalidSourceError(f"the adapter at {url.text} is larger than {self.download_bytes} bytes")
         return self._kept(cache, found) or self._download(url, raw.getvalue(), manifest, cache, deadline)

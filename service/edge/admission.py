@@ -39,9 +39,9 @@ class Lane:
     several times the limit is one, and then nothing above the limit is admitted until for a second nobody was refused.
 
     The lane is shared: each share may hold at most four times what is left for all. So a share that is alone gets four
-    fifths, one that comes later finds room at once, and those that want more than their part get equal parts; nobody's
-    part has to be told beforehand (Choudhury, Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet
-    Switches", IEEE/ACM Transactions on Networking 6, 1998).
+    fifths, and those that want more than their part get equal parts; nobody's part has to be told beforehand
+    (Choudhury, Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on
+    Networking 6, 1998). One that holds nothing is never refused: it is a domain, and there are only so many.
 
     Args:
         name: what it is called in metrics.
@@ -61,7 +61,7 @@ class Lane:
     def admit(self, share: str) -> bool:
         """Take a place for ``share``, if there is one."""
         held = self._held.get(share, 0)
-        if held >= _EAGERNESS * (self.room - self.in_flight) and not self._is_in_burst(held):
+        if held and held >= _EAGERNESS * (self.room - self.in_flight) and not self._is_in_burst(held):
             return False
         self._held[share] = held + 1
         self.in_flight += 1

@@ -14,6 +14,10 @@ class Connection(Protocol):
         """End the connection if its client is too slow."""
         ...
 
+    def cut_off(self) -> None:
+        """End the connection at once, whatever its client has still to take."""
+        ...
+
 
 class Connections:
     """Every open connection. Looking at all of them now and then costs less than a timer for each request.
@@ -55,3 +59,30 @@ class Connections:
         self._after_round()
         if self._open:
             self._next = asyncio.get_running_loop().call_later(self._seconds, self._round)
+
+
+class UnreadAnswers:
+    """The bytes of answers that wait for their clients to take the rest of them, beyond what the system keeps.
+
+    Beyond the limit those are cut off that have waited longest: who takes an answer as it comes is never among them.
+
+    Args:
+        limit: bytes that all may hold; one that is alone may hold more.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.taken, self._limit = 0, limit
+        self._held: dict[Connection, int] = {}  # the one that has waited longest first
+
+    def hold(self, connection: Connection, size: int) -> None:
+        """Note how much a connection holds now; what it held before counts no more."""
+        self.taken += size - self._held.get(connection, 0)
+        self._held[connection] = size
+        while self.taken > self._limit and len(self._held) > 1:
+            oldest = next(iter(self._held))
+            self.release(oldest)
+            oldest.cut_off()
+
+    def release(self, connection: Connection) -> None:
+        """Its client has taken what there was."""
+        self.taken -= self._held.pop(connection, 0)

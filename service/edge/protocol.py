@@ -3,23 +3,42 @@ are cut off, and what nobody waits for any more is broken off.
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
+from starlette.types import Scope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from service.edge.admission import Ticket
 from service.edge.edge import Edge
+from service.edge.reading import PlainReader
 from service.edge.refusals import Refusal
 from service.edge.routes import Target, target_of
 
 _LONGEST_HEAD = 32 * 1024
 _SMALL_BODY = 64 * 1024  # so much of a body is not counted, since there are only so many requests in flight
+_MOST_PIPELINED = 16  # requests that wait on a connection for the answer to an earlier one
+_MOST_AROUND = 512 * 1024  # bytes of a request that need not be its body: head and trailers, with what one read brings
+_AROUND_EACH = 8  # and so many for each byte of the body, which may come in chunks of one
 
 
-class EdgeProtocol(HttpToolsProtocol):
+class _Writer:
+    """Writes to a transport, and knows how much it was given last: that is in memory until all of it is sent."""
+
+    __slots__ = ("_write", "close", "is_closing", "last")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.close, self.is_closing, self._write, self.last = transport.close, transport.is_closing, transport.write, 0
+
+    def write(self, data: bytes) -> None:
+        self.last = len(data)
+        self._write(data)
+
+
+class EdgeProtocol(PlainReader):
     """One connection.
 
     It notes where it is, between messages, in a head or in a body, and since when. The edge looks at that now and then,
@@ -35,16 +54,17 @@ class EdgeProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._edge: Edge = app_state["app"].edge
-        self.url, self.headers = b"", []  # what is no HTTP is answered, too
-        self._is_surplus = False
+        self.url, self._is_surplus = b"", False  # what is no HTTP is answered, too
         self._earlier: list[RequestResponseCycle] = []  # than the newest one
         self._is_reading = self._is_in_head = self._is_refusing = self._is_turned_away = False
-        self._received = self._body = 0  # bytes of this message, and of its body
+        self._is_ending = self._is_held_up = False
+        self._received = self._body = self._promised = 0  # bytes of this message, of its body, and of its whole body
         self._since = self._edge.clock()  # when this message began, or the last answer ended
         self._unread, self._taken, self._taken_since = 0, 0, self._since  # bytes of answers, by what the client took
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self._writer = _Writer(transport)
         connections = self._edge.connections
         if connections.is_full:
             transport.abort()
@@ -53,6 +73,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._edge.connections.remove(self)
+        self._edge.unread.release(self)
         super().connection_lost(exc)
         for cycle in self._unanswered():
             cycle.disconnected = True
@@ -64,44 +85,53 @@ class EdgeProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
         super().data_received(data)
-        if self._is_in_head and self._received > _LONGEST_HEAD:
-            self._break_off(self._edge.long_head)
+        if self._received > _LONGEST_HEAD and self._is_reading:
+            if self._is_in_head:
+                self._break_off(self._edge.long_head)
+            elif self._received > _MOST_AROUND + _AROUND_EACH * self._body:
+                self._break_off(self._edge.hollow)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_reading = self._is_in_head = True
-        self._is_refusing = self.transport.is_closing()
-        self._received = self._body = 0
+        self._is_refusing = self._is_ending or self.transport.is_closing()
+        self._received = self._body = self._promised = 0
         self._since = self._edge.clock()
         self._note_taken()
 
-    def on_headers_complete(self) -> None:
+    def on_head(self) -> None:
         self._is_in_head = False
         if self._is_refusing:
             return
         target = target_of(self.parser.get_method(), self.url)
-        admitted = self._edge.admit(target, self._is_surplus)
+        if len(self.pipeline) < _MOST_PIPELINED:
+            admitted = self._edge.admit(target, cast(Scope, self.scope), self._is_surplus)
+        else:
+            admitted = self._edge.pipeline
         if isinstance(admitted, Refusal):
             self._refuse(admitted, target)
             return
         self.scope["state"]["ticket"] = admitted
         self._earlier = self._unanswered()
         try:
-            super().on_headers_complete()
+            self.start()
         except BaseException:
             admitted.release(answered=False)  # a URL that uvicorn cannot read: there is no task to do it
             raise
+        self.cycle.transport = cast(asyncio.Transport, self._writer)  # which uses no more of it
 
     def on_body(self, body: bytes) -> None:
+        self._body += len(body)
         if self._is_refusing:
             return
-        self._body += len(body)
-        if self._body > _SMALL_BODY and self._is_answering() and not _ticket(self.cycle).hold(len(body)):
+        if self._body > _SMALL_BODY and self._is_answering() and not self._has_room():
             self._turn_away(self._edge.no_memory)
             return
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._is_upgrading:
+            return
         self._is_reading = False
         if self._is_turned_away:
             self.transport.close()
@@ -111,7 +141,28 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._since = self._edge.clock()
         self._unread = self.transport.get_write_buffer_size()
-        super().on_response_complete()
+        if self.flow.write_paused and not self.transport.is_closing():
+            # Nothing more is asked for a client, or read of it, before it has taken what it asked for.
+            self._is_held_up = True
+            self.flow.pause_reading()
+        else:
+            super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._edge.unread.hold(self, max(self._writer.last, self.transport.get_write_buffer_size()))
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._edge.unread.release(self)
+        if self._is_held_up:
+            self._is_held_up = False
+            super().on_response_complete()
+
+    def cut_off(self) -> None:
+        """End the connection at once: there is no room for what its client does not take."""
+        self._edge.count(self._edge.unread_answer)
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn calls it
         self._break_off(self._edge.not_http)
@@ -132,6 +183,8 @@ class EdgeProtocol(HttpToolsProtocol):
                 self.transport.abort()
                 return
             self._taken, self._taken_since = 0, now
+        if self.flow.read_paused:
+            self._since = now  # it is not the client that is slow
         if self._is_reading:
             if now - self._since > config.client_seconds + self._received / config.client_rate:
                 self._break_off(self._edge.slow_client)
@@ -142,6 +195,16 @@ class EdgeProtocol(HttpToolsProtocol):
         unread = self.transport.get_write_buffer_size()
         self._taken += self._unread - unread
         self._unread = unread
+
+    def _has_room(self) -> bool:
+        """Whether there is room for what came of the body and for all that is announced.
+
+        Several that were let in bit by bit would together leave room for none of them.
+        """
+        if self._body <= self._promised:
+            return True
+        already, self._promised = self._promised, max(self._body, _content_length(self.cycle.scope["headers"]))
+        return _ticket(self.cycle).hold(self._promised - already)
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -162,8 +225,10 @@ class EdgeProtocol(HttpToolsProtocol):
         self._edge.count(refusal, target, self.parser.get_method().decode())
         if self._is_answering():
             self.cycle.keep_alive = False  # its answer would come before those of earlier requests: so it gets none
+            self._is_ending = True
             return
         closes = refusal.closes or self.expect_100_continue or not self.parser.should_keep_alive() or self._is_leaving()
+        closes = closes or self.flow.write_paused  # it does not even take refusals
         self._write(refusal, closes)
         if closes:
             self.transport.close()
@@ -196,10 +261,15 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _write(self, refusal: Refusal, closes: bool) -> None:
         path = unquote_to_bytes(self.url.partition(b"?")[0]).decode(errors="replace")
-        request_id = self._edge.request_ids.of(self.headers)
+        request_id = self._edge.request_ids.of(cast(Scope, self.scope)["headers"] if self.scope else ())
         method = self.parser.get_method()
         headers = self.server_state.default_headers
-        self.transport.write(refusal.answer(path, request_id, headers, closes, has_body=method != b"HEAD"))
+        self._writer.write(refusal.answer(path, request_id, headers, closes, has_body=method != b"HEAD"))
+
+
+def _content_length(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """What a head that was read says; 0 where the body comes in chunks."""
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)
 
 
 def _ticket(cycle: RequestResponseCycle) -> Ticket:

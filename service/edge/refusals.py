@@ -3,8 +3,7 @@
 from http import HTTPStatus
 
 from models.errors import VqrecError
-from service.errors import RetryableError
-from service.problems import MEDIA_TYPE, Problem, problem_type
+from service.problems import MEDIA_TYPE, Problem, headers_of, problem_type
 from service.security import EVERY_ANSWER
 
 Headers = list[tuple[bytes, bytes]]
@@ -23,9 +22,9 @@ class Refusal:
 
     def __init__(self, reason: str, error: VqrecError, closes: bool = False) -> None:
         self.reason, self.error, self.closes = reason, error, closes
-        retry = f"retry-after: {error.retry_after}\r\n" if isinstance(error, RetryableError) else ""
+        more = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers_of(error).items())
         status = HTTPStatus(error.status)
-        head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{retry}content-type: {MEDIA_TYPE}\r\n".encode()
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{more}content-type: {MEDIA_TYPE}\r\n".encode()
         self._head = head + b"".join(b"%b: %b\r\n" % header for header in EVERY_ANSWER)
 
     def answer(self, path: str, request_id: str, headers: Headers, closes: bool, has_body: bool = True) -> bytes:

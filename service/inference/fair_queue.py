@@ -8,16 +8,38 @@ Key = TypeVar("Key", bound=Hashable)
 Job = TypeVar("Job")
 
 _EAGERNESS = 4  # a flow may hold as many times what is left for all
+_LITTLE = 256  # such a part of all may be held by any flow
+
+
+def has_room(most: int, taken: int, held: int, more: int) -> bool:
+    """Whether a flow may hold more of what all share.
+
+    It may hold at most four times what is left for all, so that the first to come does not take everything; who holds
+    nothing gets what it asks for while there is any room (Choudhury, Hahne, "Dynamic Queue Length Thresholds for
+    Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking 6, 1998). Nobody is refused a 256th part, even
+    where others have taken all; so what all hold is bounded by how many flows there are.
+
+    Args:
+        most: that may be held, as a rule; where nothing is held a call of any size may be.
+        taken: by all flows.
+        held: by this one.
+        more: that this one asks for.
+    """
+    free = most - taken
+    if held + more <= max(1, most // _LITTLE):
+        return True
+    if not held:
+        return not taken or free > 0
+    return more <= free and held + more <= _EAGERNESS * free
 
 
 class FairQueue(Generic[Key, Job]):
     """A bounded queue in which nobody waits behind all of another flow's jobs.
 
-    One job of each flow is taken in turn (Nagle, "On Packet Switches with Infinite Storage", RFC 970, 1985). A flow may
-    hold at most four times what is left for all, so that the first to come does not fill it.
+    One job of each flow is taken in turn (Nagle, "On Packet Switches with Infinite Storage", RFC 970, 1985).
 
     Args:
-        size: jobs that may wait; the first call of a flow is taken whole while there is any room.
+        size: jobs that may wait, see :func:`has_room`.
     """
 
     def __init__(self, size: int) -> None:
@@ -32,11 +54,7 @@ class FairQueue(Generic[Key, Job]):
 
     def has_room(self, flow: Hashable, more: int) -> bool:
         """Whether so many more jobs of a flow may wait."""
-        free = self._most - self._size
-        waiting = len(self._flows.get(flow, ()))
-        if not waiting:
-            return not self._size or free > 0
-        return more <= free and waiting + more <= _EAGERNESS * free
+        return has_room(self._most, self._size, len(self._flows.get(flow, ())), more)
 
     def add(self, flow: Hashable, jobs: Mapping[Key, Job]) -> None:
         """Let jobs wait, which must be some."""

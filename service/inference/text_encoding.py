@@ -3,8 +3,8 @@
 import asyncio
 import os
 import sys
-from collections import deque
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ import numpy as np
 from models.text_encoder import TextEncoder, TextVectors, batch_size
 from service.errors import OverloadedError, RetryableError, StoppingError
 from service.inference.compute_threads import ComputeThreads
+from service.inference.fair_queue import FairQueue, has_room
 from service.inference.waiting_texts import Call, WaitingText, WaitingTexts
 from service.metrics import Metrics
 
@@ -29,7 +30,7 @@ class EncodingConfig:
     Args:
         threads: batches computed at the same time, each by one thread.
         largest_batch: texts in one of them at most; of long ones fewer, see :func:`models.text_encoder.batch_size`.
-        queue_size: texts accepted and not yet answered; more are refused, except that an empty queue takes any call's.
+        queue_size: texts accepted and not yet answered, which flows share as :func:`fair_queue.has_room` says.
     """
 
     threads: int = 1
@@ -53,11 +54,13 @@ class TextEncoding:
         self._encoder, self._metrics, self._config = encoder, metrics, config
         self._loop = asyncio.get_running_loop()
         self._pool = ComputeThreads(config.threads, "text", metrics, at_start=_give_way)
-        self._lock = Lock()  # guards the next three, which the event loop and the threads share
-        self._new: deque[Call] = deque()
+        self._lock = Lock()  # guards the next four, which the event loop and the threads share
+        self._new: FairQueue[Call, Call] = FairQueue(config.queue_size)
         self._waiting = WaitingTexts()
+        self._tokenized = 0  # texts since the last batch
         self._working = 0
         self._unanswered: dict[Call, None] = {}
+        self._held: Counter[Hashable] = Counter()  # texts of each flow that has any
         self._texts = 0
         self._stopping = False
         self._drained = asyncio.Event()
@@ -76,8 +79,12 @@ class TextEncoding:
             self._fail_all(StoppingError("the service shut down before this was encoded; try another replica"))
             self._pool.shutdown(wait=False)
 
-    async def encode(self, texts: Sequence[str]) -> TextVectors:
+    async def encode(self, texts: Sequence[str], flow: Hashable = None) -> TextVectors:
         """Text vectors float16 [n, text_dim].
+
+        Args:
+            texts: any number, also none.
+            flow: whose they are, such as a domain; flows take turns, and each has its part of the queue.
 
         Raises:
             OverloadedError: if the queue is full.
@@ -86,24 +93,32 @@ class TextEncoding:
         """
         if self._stopping:
             raise StoppingError("the service is shutting down and takes no new work; try another replica")
-        if self._texts and self._texts + len(texts) > self._config.queue_size:
-            self._metrics.rejected.labels("text_queue_full").inc(len(texts))
-            raise OverloadedError("the text queue is full; try again in a moment")
         vectors = np.empty((len(texts), self._encoder.text_dim), dtype=np.float16)
         if not texts:
             return vectors
-        call = Call(texts, vectors, self._loop.create_future(), perf_counter(), len(texts))
+        if not has_room(self._config.queue_size, self._texts, self._held.get(flow, 0), len(texts)):
+            self._metrics.rejected.labels("text_queue_full").inc(len(texts))
+            raise OverloadedError("the text queue is full; try again in a moment")
+        call = Call(texts, vectors, self._loop.create_future(), perf_counter(), len(texts), flow)
         self._unanswered[call] = None
-        self._note_texts(len(texts))
+        self._note_texts(flow, len(texts))
         try:
             with self._lock:
-                self._new.append(call)
+                self._new.add(flow, {call: call})
             self._start_threads(1)
             await call.answer
         finally:
-            self._unanswered.pop(call, None)
-            self._note_texts(-len(texts))
+            self._forget(call)
         return vectors
+
+    def _forget(self, call: Call) -> None:
+        """It is answered, or its caller went away, and what is left of it is not computed."""
+        if call.missing:
+            with self._lock:
+                self._new.remove(call.flow, call)
+                self._waiting.abandon(call)
+        self._unanswered.pop(call, None)
+        self._note_texts(call.flow, -len(call.texts))
 
     def _start_threads(self, wanted: int) -> None:
         """See that as many threads work as there are batches to be had."""
@@ -120,8 +135,7 @@ class TextEncoding:
         """In a thread: one step after the other until nothing is left."""
         while True:
             with self._lock:
-                call = self._new.popleft() if self._new else None
-                batch = [] if call is not None else self._waiting.take(self._batch_size)
+                call, batch = self._next()
                 if call is None and not batch:
                     self._working -= 1
                     return
@@ -129,6 +143,21 @@ class TextEncoding:
                 self._tokenize(call)
             else:
                 self._encode(batch)
+
+    def _next(self) -> tuple[Call | None, Sequence[WaitingText]]:
+        """What comes next: a call to be tokenised, or texts to be encoded.
+
+        The more texts are tokenised, the fuller are the batches of one length; but who is ready waits for no more of
+        them than make a batch.
+        """
+        if self._tokenized >= self._config.largest_batch or not self._new:
+            self._tokenized = 0
+            batch = self._waiting.take(self._batch_size)
+            if batch or not self._new:
+                return None, batch
+        (call,) = self._new.take(1)
+        self._tokenized += len(call.texts)
+        return call, ()
 
     def _batch_size(self, length: int) -> int:
         return min(batch_size(length), self._config.largest_batch)
@@ -177,8 +206,11 @@ class TextEncoding:
     def _fail_all(self, error: Exception) -> None:
         _settle(list(self._unanswered), error)
 
-    def _note_texts(self, more: int) -> None:
+    def _note_texts(self, flow: Hashable, more: int) -> None:
         self._texts += more
+        self._held[flow] += more
+        if not self._held[flow]:
+            del self._held[flow]
         self._metrics.queue_depth.labels("text").set(self._texts)
         if self._texts:
             self._drained.clear()

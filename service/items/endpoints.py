@@ -1,8 +1,7 @@
 """Items over REST, one at a time and in bulk."""
 
-import asyncio
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
@@ -16,9 +15,9 @@ from service.errors import (
     UnknownItemError,
     UnsupportedMediaTypeError,
 )
-from service.items.bulk import read_bulk
 from service.items.schemas import (
     BULK_BODY,
+    STORED_LINKS,
     BulkAnswer,
     BulkResult,
     ItemAnswer,
@@ -37,6 +36,10 @@ router = APIRouter(prefix="/domains/{domain}", tags=["items"], route_class=Stric
 Items = Annotated[ItemService, Depends(item_service)]
 # An id may hold slashes, so it is the whole rest of the path.
 PathItemId = Annotated[ItemId, Path(description="1 to 256 characters of any script, slashes included.")]
+_STORED: dict[int | str, dict[str, Any]] = {
+    200: {"links": STORED_LINKS},
+    201: {"links": STORED_LINKS, "model": WriteAnswer},
+}
 _READ, _INGEST = Depends(require_scope("read")), Depends(require_scope("ingest"))
 
 
@@ -47,7 +50,7 @@ async def put_items(domain: Domain, request: Request, state: State, items: Items
     raw = await request.body()
     content_type = request.headers.get("content-type", "")
     with state.metrics.stage("validate"):
-        entries = await asyncio.to_thread(read_bulk, raw, content_type, state.settings.max_bulk_items)
+        entries = await state.bulks.read(raw, content_type)
     charge(request, len(entries))
     valid = [(entry.item_id, entry.record) for entry in entries if entry.item_id is not None and entry.record]
     outcomes = iter(await items.put(domain, valid))
@@ -82,7 +85,7 @@ async def get_item(domain: Domain, item_id: PathItemId, items: Items) -> ItemAns
     )
 
 
-@router.put("/items/{item_id:path}", dependencies=[_INGEST], responses={201: {"model": WriteAnswer}})
+@router.put("/items/{item_id:path}", dependencies=[_INGEST], responses=_STORED)
 @raises(*OF_A_DOMAIN, *QUEUED, *WRITING, InvalidItemError)
 async def put_item(
     domain: Domain, item_id: PathItemId, body: ItemBody, items: Items, response: Response

@@ -14,6 +14,7 @@ from models.errors import InvalidItemError
 from models.item_text import MAX_TEXT, TEXT_FIELDS, compose_text, text_sha256
 from service.catalog.item import AttributeValue
 from service.catalog.record import ItemRecord
+from service.openapi import link_to
 from service.readable import BLANK_PATTERN, NAME_PATTERN, READABLE_PATTERN, is_readable
 from service.strict_model import StrictModel
 
@@ -167,6 +168,17 @@ BULK_BODY: Final[dict[str, Any]] = {
             },
         },
     }
+}
+
+
+_STORED = {"domain": "$request.path.domain", "item_id": "$request.path.item_id"}
+
+# For FastAPI(responses=…): where an item goes that was put.
+STORED_LINKS: Final[dict[str, Any]] = {
+    "item": link_to("get_item", **_STORED),
+    "similar": link_to("similar", **_STORED),
+    "change": link_to("patch_item", **_STORED),
+    "removal": link_to("delete_item", **_STORED),
 }
 
 

@@ -41,7 +41,6 @@ class ItemService:
     def __init__(self, registry: Registry, context: ReplicaContext, apply_timeout_seconds: float) -> None:
         self._registry, self._context = registry, context
         self._apply_timeout = apply_timeout_seconds
-        self._repositories: dict[str, CatalogueRepository] = {}
 
     async def get(self, domain: str, item_id: str) -> StoredItem:
         """An item as it is stored.
@@ -194,11 +193,7 @@ class ItemService:
         await self._registry.applied(domain, StreamId.parse(version), self._apply_timeout)
 
     def _repository(self, domain: str) -> CatalogueRepository:
-        self._registry.replica(domain)
-        repository = self._repositories.get(domain)
-        if repository is None:
-            repository = self._repositories[domain] = self._context.repository(domain)
-        return repository
+        return self._registry.replica(domain).repository
 
 
 def _has_new_text(record: ItemRecord, stored: StoredItem | None) -> bool:

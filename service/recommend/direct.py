@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import VqrecError
-from service.json_route import JSONDecodeError, parse_json
+from service.json_route import JSONDecodeError, has_too_many_parts, parse_json
 from service.problems import problem_of
 from service.recommend.answers import answer_document, json_bytes
 from service.recommend.deadline import plain_milliseconds, within
@@ -117,7 +117,7 @@ def _read(messages: list[Message], max_bytes: int) -> RecommendRequest | None:
     body = messages[0].get("body", b"")
     if len(messages) > 1:
         body = b"".join(message.get("body", b"") for message in messages)
-    if len(body) > max_bytes:
+    if len(body) > max_bytes or has_too_many_parts(body):
         return None
     try:
         return RecommendRequest.model_validate(parse_json(body))

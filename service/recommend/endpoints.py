@@ -10,6 +10,7 @@ from service.dependencies import Domain, recommend_service
 from service.errors import DeadlinePassedError, NotAvailableYetError, UnknownItemError
 from service.json_route import StrictJsonRoute
 from service.openapi import OF_A_DOMAIN, QUEUED, raises
+from service.readable import NAME_PATTERN
 from service.recommend.answers import answer_document, json_bytes, similar_document
 from service.recommend.deadline import read_timeout, within_timeout
 from service.recommend.schemas import (
@@ -71,7 +72,7 @@ async def recommend_batch(
 @raises(*OF_A_DOMAIN, *QUEUED, DeadlinePassedError, UnknownItemError)
 async def similar(
     domain: Domain,
-    item_id: Annotated[ItemId, Path()],
+    item_id: Annotated[ItemId, Path(json_schema_extra={"pattern": NAME_PATTERN})],
     request: Request,
     service: Service,
     limit: Annotated[Limit, Query()] = 10,

@@ -1,7 +1,7 @@
 """From a history of ids and texts to recommended items."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Protocol, cast
@@ -13,9 +13,15 @@ from models.codes import Codes
 from models.item_text import compose_text
 from service.catalog.item import AttributeValue
 from service.catalog.snapshot import DomainSnapshot
-from service.errors import NotAvailableYetError, UnknownItemError
+from service.errors import NotAvailableYetError, PayloadTooLargeError, UnknownItemError
 from service.inference.recommender import Query, Recommender, ScoredItem
 from service.recommend.schemas import RecommendRequest
+
+MOST_CHARACTERS = 64 << 20
+"""Of the attributes in one answer: a single request can hardly ask for so many, and calls of many for a hundred times
+as many, more than there is memory."""
+
+_SCALAR_CHARACTERS = 8
 
 
 class DomainSource(Protocol):
@@ -73,6 +79,7 @@ class RecommendService:
             UnknownDomainError: if there is no such domain.
             NotAvailableYetError: if an explanation is asked for.
             OverloadedError: if a queue is full.
+            PayloadTooLargeError: if the attributes that are asked for are too many.
         """
         if any(request.explain for request in requests):
             raise NotAvailableYetError("explanations are not available yet: leave `explain` out, or set it to false")
@@ -81,14 +88,16 @@ class RecommendService:
         codes = await self._codes(domain, snapshot, histories)
         queries = [_query(*of_one) for of_one in zip(requests, histories, codes, strict=True)]
         found = iter(await _find(recommender, snapshot, domain, [query for query in queries if query]))
+        attributes = _Attributes(snapshot)
         return [
             Answer(
                 adapter_version=snapshot.adapter.version,
-                items=_items(snapshot, next(found) if query else [], request.return_attributes),
+                items=attributes.added(items) if request.return_attributes else items,
                 unknown_history_items=history.unknown,
                 fallback=query is not None and query.kind == "popular",
             )
             for request, history, query in zip(requests, histories, queries, strict=True)
+            for items in [next(found) if query else []]
         ]
 
     async def similar(self, domain: str, item_id: str, limit: int) -> Answer:
@@ -104,7 +113,7 @@ class RecommendService:
             raise UnknownItemError(f"the domain {domain!r} has no item {item_id!r}")
         query = Query("similar", limit, item.code[None, :], exclude=frozenset({item_id}))
         found = await self._domains.recommender.recommend(snapshot, query, domain)
-        return Answer(snapshot.adapter.version, _items(snapshot, found, with_attributes=False), [], fallback=False)
+        return Answer(snapshot.adapter.version, found, [], fallback=False)
 
     async def _codes(self, domain: str, snapshot: DomainSnapshot, histories: Sequence[_History]) -> list[Codes]:
         """The codes of each history: [t, D], the texts of all of them encoded together."""
@@ -163,12 +172,34 @@ def _query(request: RecommendRequest, history: _History, codes: Codes) -> Query 
     return None
 
 
-def _items(snapshot: DomainSnapshot, found: list[ScoredItem], with_attributes: bool) -> list[ScoredItem]:
-    if not with_attributes:
-        return found
-    return [replace(item, attributes=_attributes(snapshot, item.item_id)) for item in found]
+class _Attributes:
+    """Looks up the attributes of the items in one answer, as long as there is room for them."""
+
+    def __init__(self, snapshot: DomainSnapshot) -> None:
+        self._snapshot, self._room = snapshot, MOST_CHARACTERS
+
+    def added(self, items: list[ScoredItem]) -> list[ScoredItem]:
+        """The items with their attributes; raises PayloadTooLargeError."""
+        return [replace(item, attributes=self._of(item.item_id)) for item in items]
+
+    def _of(self, item_id: str) -> dict[str, AttributeValue] | None:
+        item = self._snapshot.get(item_id)
+        if item is None:
+            return None
+        self._room -= _characters(item.attributes)
+        if self._room < 0:
+            raise PayloadTooLargeError(
+                f"the attributes in one answer may hold {MOST_CHARACTERS} characters, and these hold more: "
+                "ask for fewer items at a time, or leave out `return_attributes`"
+            )
+        return dict(item.attributes)
 
 
-def _attributes(snapshot: DomainSnapshot, item_id: str) -> dict[str, AttributeValue] | None:
-    item = snapshot.get(item_id)
-    return dict(item.attributes) if item else None
+def _characters(attributes: Mapping[str, AttributeValue]) -> int:
+    return sum(len(name) + _length(value) for name, value in attributes.items())
+
+
+def _length(value: AttributeValue) -> int:
+    if isinstance(value, str):
+        return len(value)
+    return sum(map(len, value)) if isinstance(value, list) else _SCALAR_CHARACTERS

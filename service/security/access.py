@@ -28,7 +28,12 @@ class Caller:
         return True
 
     def admit(self, needed: Scope, domain: str | None) -> None:
-        """Let one request in.
+        """Let one request in, or raise what :meth:`check` does."""
+        self.check(needed, domain)
+        self.spend()
+
+    def check(self, needed: Scope, domain: str | None) -> None:
+        """See whether one request may come in.
 
         Args:
             domain: that it is about; None: no single one.
@@ -38,6 +43,9 @@ class Caller:
             ForbiddenError: if it lacks the scope, or is for other domains.
             RateLimitedError: if it has used up its rate.
         """
+
+    def spend(self) -> None:
+        """Count a request that comes in, right after it was checked."""
 
     def owe(self, requests: int) -> None:
         """Spend more than the one request that was let in."""
@@ -62,7 +70,7 @@ class KeyHolder(Caller):
     def covers(self, domain: str) -> bool:
         return self.key.covers(domain)
 
-    def admit(self, needed: Scope, domain: str | None) -> None:
+    def check(self, needed: Scope, domain: str | None) -> None:
         key, bucket = self.key, self.bucket
         if key.expires is not None and self._now() >= key.expires_at:
             self._counted["expired"].inc()
@@ -73,10 +81,14 @@ class KeyHolder(Caller):
         if domain is not None and not key.covers(domain):
             self._counted["forbidden"].inc()
             raise ForbiddenError("this API key is for other domains")
-        if bucket is not None and (wait := bucket.take()):
+        if bucket is not None and (wait := bucket.wait()):
             self._counted["limited"].inc()
             rate = f"{bucket.rate.per_second:g} requests a second"
             raise RateLimitedError(f"this API key may send {rate}, and has used up what it may", math.ceil(wait))
+
+    def spend(self) -> None:
+        if self.bucket is not None:
+            self.bucket.owe(1)
         self._counted["accepted"].inc()
 
     def owe(self, requests: int) -> None:

@@ -53,10 +53,17 @@ def authorize(http: HttpScope, needed: Scope, domain: str | None) -> None:
     access = cast(Access, state["app"].access)
     caller = access.caller(presented_key(http["headers"])) if access.asks_for_keys else access.anyone
     state[_CALLER] = caller
-    caller.admit(needed, domain)
+    caller.check(needed, domain)
     if caller is access.anyone and needed != "read":
         _check_same_site(http["headers"])
-    state[_ADMITTED] = needed, domain
+    let_in(http, caller, needed, domain)
+
+
+def let_in(http: HttpScope, caller: Caller, needed: Scope, domain: str | None) -> None:
+    """Count a request of a caller that was checked, and note that :func:`authorize` need not ask again for the same."""
+    state = http["state"]
+    caller.spend()
+    state[_CALLER], state[_ADMITTED] = caller, (needed, domain)
 
 
 def caller_of(http: HttpScope) -> Caller | None:

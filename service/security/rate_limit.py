@@ -41,14 +41,18 @@ class TokenBucket:
 
     def take(self) -> float:
         """Take a token. 0, or where there is none the seconds until there is one."""
+        wait = self.wait()
+        if not wait:
+            self.owe(1)
+        return wait
+
+    def wait(self) -> float:
+        """Seconds until there is a token to be taken; 0 where there is one."""
         now = self._clock()
         self._tokens = min(self.rate.burst, self._tokens + (now - self._filled_at) * self.rate.per_second)
         self._filled_at = now
         missing = 1.0 - self._tokens
-        if missing > _ALMOST:
-            return missing / self.rate.per_second
-        self._tokens -= 1.0
-        return 0.0
+        return missing / self.rate.per_second if missing > _ALMOST else 0.0
 
     def owe(self, tokens: int) -> None:
         """Spend tokens whether or not they are there."""

@@ -96,7 +96,8 @@ def tracing(settings: Settings, instance: str) -> Untraced:
         module = import_module("service.tracing.export")
     except ImportError as error:
         raise ConfigurationError(
-            f"VQREC_TRACES_URL is set, which needs the extra `tracing`: pip install 'vqrec[tracing]' ({error})"
+            "VQREC_TRACES_URL is set, which needs the extra `tracing`: "
+            f"pip install '.[tracing]' in a checkout of vqrec ({error})"
         ) from error
     export: Export = module.Export(str(settings.traces_url), settings.traces_share, instance)
     return Traced(export)

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.endurance.asking import faults_of
 from benchmarks.endurance.ledger import Ledger, Written
-from benchmarks.endurance.slope import lagged_correlation, slope
+from benchmarks.endurance.slope import lagged_correlation, least_of_blocks, slope
 from benchmarks.endurance.swapping import renumbered
 from models.adapter import DomainAdapter
 from tests.tiny_models import TEXT_DIM, write_tiny_store
@@ -55,6 +55,18 @@ def test_growth_is_found_under_noise_that_hangs_together() -> None:
 def test_too_few_samples_for_blocks() -> None:
     with pytest.raises(ValueError, match="no two blocks"):
         slope(SECONDS[:59], SECONDS[:59], BLOCK, seed=0)
+
+
+def test_growth_is_found_under_bursts_that_hide_it() -> None:
+    rng = np.random.default_rng(0)
+    bursts = 100 * (rng.random(len(SECONDS)) < 0.2)
+    values = 500 + 6 * SECONDS / 3600 + rng.standard_normal(len(SECONDS)) * 0.1 + bursts
+    assert slope(SECONDS, values, BLOCK, seed=0).is_flat
+    times, least = least_of_blocks(SECONDS, values, BLOCK)
+    line = slope(times, least, BLOCK, seed=0)
+    assert len(least) == 20
+    assert line.low <= 6 <= line.high
+    assert line.low > 5
 
 
 def _answer(**update: object) -> dict[str, Any]:

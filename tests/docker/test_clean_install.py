@@ -5,14 +5,16 @@ import re
 import shutil
 import subprocess
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
+import httpx
 import pytest
 
 from tests.docker.dockerfiles import REPOSITORY, copied, install_arguments
+from tests.integration.faults.waiting import wait_until
 from tests.tiny_models import write_tiny_store
 
 pytestmark = [pytest.mark.clean_install, pytest.mark.timeout(600)]
@@ -44,7 +46,7 @@ def test_the_command_line_names_every_command_and_says_what_is_missing(environme
     listed = _run(environment, "vqrec", "--help").stdout
     assert all(command in listed for command in ("serve", "doctor", "train", "ingest"))
     refused = _run(environment, "vqrec", "train", status=1)
-    assert "pip install 'vqrec[training]'" in refused.stderr
+    assert "pip install '.[training]'" in refused.stderr
 
 
 def test_doctor_finds_nothing_wrong_with_whole_artifacts(environment: Path, tmp_path: Path) -> None:
@@ -60,6 +62,38 @@ def test_the_service_starts_and_is_alive(environment: Path, tmp_path: Path) -> N
         assert response.read() == b'{"status":"alive"}'
 
 
+# What `read_only`, `cap_drop` and `no-new-privileges` of the compose file are, without an engine: $1 and $2 can be
+# written, and nothing else.
+_CONFINED = """
+mount --bind "$1" "$1" && mount --bind "$2" "$2" && mount -o remount,bind,ro / && cd "$1" || exit 77
+shift 2
+exec setpriv --no-new-privs --inh-caps=-all --bounding-set=-all -- "$@"
+"""
+
+
+def test_the_service_needs_no_rights_and_writes_nothing_but_its_data(environment: Path, tmp_path: Path) -> None:
+    data, scratch, artifacts = (tmp_path / name for name in ("data", "scratch", "artifacts"))
+    store = write_tiny_store(artifacts)
+    for folder in (data, scratch):
+        folder.mkdir()
+    confined = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _CONFINED, "sh", str(data), str(scratch))
+    tried = subprocess.run([*confined, "sh", "-c", f"touch {data}/here; touch {artifacts}/x"], check=False)
+    if tried.returncode == 77 or not (data / "here").exists():
+        pytest.skip("nothing can be confined here")
+    assert tried.returncode != 0
+    assert not (artifacts / "x").exists()
+    variables = {"NUMBA_CACHE_DIR": str(data / "kernels"), "TMPDIR": str(scratch), "VQREC_ARTIFACTS": str(artifacts)}
+    with _served(environment, tmp_path, confined, variables) as url:
+        source = {"source": str(store.adapter.path.relative_to(artifacts))}
+        assert httpx.put(f"{url}/v1/admin/domains/shop/adapter", json=source).status_code == 202
+        domain = f"{url}/v1/domains/shop"
+        wait_until(lambda: "adapter_version" in httpx.get(domain).json(), "the domain is served")
+        assert httpx.put(f"{domain}/items/A1", json={"text": "a hammer"}, timeout=60).status_code == 201
+        answer = httpx.post(f"{domain}/recommendations", json={"history": ["A1"]}, timeout=60)
+        assert answer.status_code == 200
+    assert {path.name for path in data.iterdir()} == {"here", "kernels", "state"}
+
+
 def _run(
     environment: Path, program: str, *arguments: str, status: int = 0, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -73,15 +107,24 @@ def _run(
 
 
 @contextmanager
-def _served(environment: Path, folder: Path) -> Iterator[str]:
-    command = [str(environment / "bin" / "vqrec"), "serve", "--port", "0", "--data-dir", "state"]
-    process = subprocess.Popen(command, cwd=folder, env=_environment_variables(), stderr=subprocess.PIPE, text=True)
+def _served(
+    environment: Path, folder: Path, before: Sequence[str] = (), variables: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The service's URL while it runs; ``before`` is what runs its command."""
+    command = [*before, str(environment / "bin" / "vqrec"), "serve", "--port", "0", "--data-dir", "state"]
+    process = subprocess.Popen(
+        command, cwd=folder, env={**_environment_variables(), **(variables or {})}, stderr=subprocess.PIPE, text=True
+    )
     assert process.stderr is not None
     try:
         # Read to the line that names the port; there is no end to wait for while it runs.
-        lines = iter(process.stderr.readline, "")
-        found = next(filter(None, (re.search(r"running on (http://[\d.:]+)", line) for line in lines)), None)
-        assert found is not None, "the service ended before it listened"
+        log = []
+        for line in iter(process.stderr.readline, ""):
+            log.append(line)
+            if found := re.search(r"running on (http://[\d.:]+)", line):
+                break
+        else:
+            raise AssertionError(f"the service ended before it listened: {''.join(log)}")
         yield found[1]
     finally:
         process.terminate()

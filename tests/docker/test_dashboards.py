@@ -1,6 +1,7 @@
 """The alerts and the dashboard ask for what the service exports, and the runbook has an answer to each alert."""
 
 import asyncio
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ OF_GRAFANA = {"__rate_interval"}
 SEVERITIES = {"page", "ticket"}
 PARTS = ["Means", "Look", "Do", "Do not"]
 TEXT_QUEUE = 256
+KEY = "a-key-with-a-last-day-of-forty-characters"
 STATUSES = [*(str(status.value) for status in HTTPStatus), "499"]
 
 
@@ -97,8 +99,10 @@ async def _pages_of_a_life(folder: Path) -> list[str]:
     """``/metrics`` after every kind of request, and after a start at which the adapter of a domain is damaged."""
     store = write_tiny_store(folder / "artifacts")
     other = write_tiny_adapter(store, seed=1, domain="garden")
-    settings = make_settings(store.root, folder / "data", text_queue_size=TEXT_QUEUE)
-    async with running_service(settings) as service:
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    keys = f"name=shop sha256={digest} scopes=read,ingest,admin expires=9998-12-31"
+    settings = make_settings(store.root, folder / "data", text_queue_size=TEXT_QUEUE, api_keys=keys)
+    async with running_service(settings, **{"X-API-Key": KEY}) as service:
         await service.until_ready()
         await service.serve(store.adapter)
         await service.serve(other, "garden")

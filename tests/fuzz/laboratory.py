@@ -9,9 +9,10 @@ from urllib.parse import quote
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from service.catalog.keys import CONTROL, DomainKeys
 from service.redis_server import RedisServerConfig, embedded_redis
 from tests.fuzz.shop_model import PlainAdapter
-from tests.running_service import RunningService, make_settings, running_service
+from tests.running_service import RunningService, make_settings, running_service, until
 from tests.tiny_models import TinyStore, write_tiny_adapter
 
 T = TypeVar("T")
@@ -75,6 +76,32 @@ class Laboratory:
             return found
 
         return self.run(find)
+
+    def keys_with(self, domain: str, item_id: str, quantizer: str) -> list[str]:
+        """The keys in Redis that hold something of an item, codes under this quantiser among them."""
+        of_domain = DomainKeys(domain)
+
+        async def find() -> list[str]:
+            redis = self.service.state.redis
+            keys = (of_domain.items, of_domain.vectors, of_domain.codes(quantizer))
+            return [key for key in keys if await redis.run(redis.commands.hexists(key, item_id))]
+
+        return self.run(find)
+
+    def compact(self, domain: str) -> None:
+        """Wait until the service has made one segment of a domain, if there is a need."""
+
+        async def wait() -> None:
+            redis, replica = self.service.state.redis, self.service.state.registry.get
+            await redis.run(redis.commands.xadd(CONTROL, {"wake": "up"}))
+
+            async def done() -> bool:
+                found = replica(domain)
+                return found is not None and not found.snapshot.needs_compaction
+
+            await until(done)
+
+        self.run(wait)
 
     def restart(self) -> None:
         """End the service and start another one on the same Redis."""

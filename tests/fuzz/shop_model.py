@@ -62,6 +62,7 @@ class PlainAdapter:
         self.source = str(bundle.path.relative_to(store.root))
         self._adapter = DomainAdapter.load(bundle.path)
         self.popularity: Mapping[str, int] = self._adapter.popularity
+        self.quantizer = self._adapter.quantizer.sha256
         self._encoder, self._codes = encoder, dict[str, Code]()
         graph = onnx.load_from_string(store.backbone.read_bytes(GRAPH_FILE)).graph
         weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -96,6 +97,7 @@ class ShopModel:
     adapter: PlainAdapter
     previous: PlainAdapter | None = None
     items: dict[str, Item] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
 
     def put(self, item_id: str, item: Item) -> str:
         """Store an item; what the service must call it."""

@@ -1,5 +1,6 @@
 """What calls are made of: ids of every script and length, texts, attributes of every kind, filters and histories."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -42,7 +43,7 @@ def texts() -> st.SearchStrategy[str]:
     return few | few | words | anything
 
 
-_LABELS = st.sampled_from(["a", "b", "A", "", "1", "true", "ß", "日本", "x" * 1000])
+_LABELS = st.sampled_from(["a", "b", "A", "", "1", "true", "ß", "日本"]) | st.just("x").map(lambda sign: sign * 1000)
 _NUMBERS = (
     st.sampled_from([0, 0.0, -0.0, 1, 1.0, 5, 7.5, 2**53, 2**53 + 1, 2**63, -(2**64), 10**300, 1e300, 5e-324])
     | st.integers(-_LARGE, _LARGE)
@@ -51,11 +52,18 @@ _NUMBERS = (
 _COMMON = st.sampled_from(["colour", "price"])
 _NAMES = _COMMON | _COMMON | st.just("tags") | st.text(_SIGNS, min_size=1, max_size=64).filter(str.strip)
 _SCALARS = st.sampled_from(["a", "b", 1, 5, True]) | _LABELS | st.booleans() | _NUMBERS
-_SOME = st.lists(_SCALARS, min_size=1, max_size=4)
 
 
 def attributes() -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(_NAMES, _SCALARS | st.lists(_LABELS, max_size=4), max_size=4)
+
+
+def alike(attributes: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """The same attributes, or others that Python cannot tell from them: 1, 1.0 and true are three values."""
+    of_numbers = {
+        name: [like for like in (0, -0.0, False, 1, 1.0, True) if like == attributes[name]] for name in attributes
+    }
+    return st.fixed_dictionaries({name: _one_of([value, *of_numbers[name]]) for name, value in attributes.items()})
 
 
 def changes() -> st.SearchStrategy[dict[str, Any]]:
@@ -65,10 +73,39 @@ def changes() -> st.SearchStrategy[dict[str, Any]]:
 
 def filters() -> st.SearchStrategy[dict[str, Any]]:
     """Filters that some items fulfil and some do not: mostly of one operator, on attributes that many items have."""
-    operators = dict.fromkeys(("any", "all", "none"), _SOME) | dict.fromkeys(("gt", "gte", "lt", "lte"), _NUMBERS)
+    return st.dictionaries(_NAMES, _conditions(_SCALARS, _NUMBERS), max_size=2)
+
+
+def _conditions(scalars: st.SearchStrategy[Any], numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    some = st.lists(scalars, min_size=1, max_size=4)
+    operators = dict.fromkeys(("any", "all", "none"), some) | dict.fromkeys(("gt", "gte", "lt", "lte"), numbers)
     one = st.one_of([operand.map(lambda value, name=name: {name: value}) for name, operand in operators.items()])
     several = st.fixed_dictionaries({}, optional=operators).filter(bool)
-    return st.dictionaries(_NAMES, _SCALARS | _SOME | one | one | several, max_size=2)
+    return scalars | some | one | one | several
+
+
+def filters_for(catalogue: Sequence[Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters by what some item of a catalogue holds, given the attributes of each, and others often lack or exceed."""
+    held: dict[str, list[Any]] = {"colour": ["a"]}
+    for name, value in (pair for attributes in catalogue for pair in attributes.items()):
+        held.setdefault(name, []).extend(value if isinstance(value, list) else [value])
+    condition = _one_of([*held]).flatmap(lambda name: st.tuples(st.just(name), _conditions_on(held[name])))
+    return st.lists(condition, min_size=1, max_size=2).map(dict)
+
+
+def _conditions_on(held: Sequence[Any]) -> st.SearchStrategy[Any]:
+    numbers = [value for value in held if not isinstance(value, str | bool)]
+    return _conditions(_mostly([*held, "a"], _SCALARS), _mostly([*numbers, 5], _NUMBERS))
+
+
+def _one_of(values: Sequence[Any]) -> st.SearchStrategy[Any]:
+    """As ``sampled_from``, but shown by hypothesis without the values, which may be many and long."""
+    return st.integers(0, len(values) - 1).map(lambda place: values[place])
+
+
+def _mostly(values: Sequence[Any], others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """One of these three times out of four; with ``|`` each of the others' own alternatives would count as much."""
+    return st.integers(0, 3).flatmap(lambda drawn: _one_of(values) if drawn else others)
 
 
 def items() -> st.SearchStrategy[dict[str, Any]]:
@@ -79,17 +116,34 @@ def items() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def recommendation_requests() -> st.SearchStrategy[dict[str, Any]]:
-    ids = item_ids()
+    return _requests(item_ids(), filters())
+
+
+def requests_for(catalogue: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Requests by the ids of a catalogue and the attributes of its items, mostly."""
+    return _requests(known_ids(catalogue), filters_for(list(catalogue.values())))
+
+
+def known_ids(catalogue: Iterable[str]) -> st.SearchStrategy[str]:
+    """Ids of a catalogue, mostly."""
+    return _mostly([*catalogue, "never put"], item_ids())
+
+
+def _requests(
+    ids: st.SearchStrategy[str], wanted: st.SearchStrategy[dict[str, Any]]
+) -> st.SearchStrategy[dict[str, Any]]:
     entry = ids | ids.map(lambda item_id: {"item_id": item_id}) | texts().map(lambda text: {"text": text})
     optional = {
-        "limit": st.integers(1, 12) | st.just(500),
-        "filter": filters(),
-        "exclude_item_ids": st.lists(ids, max_size=3),
+        "limit": st.integers(1, 4) | st.integers(1, 12) | st.just(500),
+        "filter": wanted,
+        "exclude_item_ids": st.lists(ids, max_size=8) | st.lists(ids, min_size=1, max_size=2),
         "exclude_history": st.booleans(),
         "return_attributes": st.booleans(),
     }
+    history = st.lists(entry, max_size=20)
     return st.fixed_dictionaries(
-        {"history": st.lists(entry, max_size=14), "fallback": st.sampled_from(["popular", "none"])}, optional=optional
+        {"history": history | history | st.just([]), "fallback": st.sampled_from(["popular", "none"])},
+        optional=optional,
     )
 
 

@@ -41,15 +41,17 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Size:
-    """How many examples a call gets in each phase, and how many cases must come of it on each of the two services."""
+    """How many examples a call gets in each phase; how many cases must come of it on each of the two services, and how
+    many of the schema's links must have led to an answer of 2xx."""
 
     examples: int
     cases: int
+    links: int
     phases: str
 
 
-SUITE = Size(examples=2, cases=12, phases="examples,stateful")  # what makes the others takes longest
-FULL = Size(examples=25, cases=1500, phases="examples,coverage,fuzzing,stateful")
+SUITE = Size(examples=2, cases=12, links=8, phases="examples,stateful")  # what makes the others takes longest
+FULL = Size(examples=25, cases=1500, links=25, phases="examples,coverage,fuzzing,stateful")
 
 
 @pytest.mark.timeout(3600)
@@ -62,10 +64,12 @@ def test_every_answer_is_one_that_the_schema_declares(key: str | None, tmp_path:
         report = tmp_path / "report.ndjson"
         done = fuzz(shop, size, report)
         assert shop.send("GET", "/readyz").json()["status"] == "ready"
-    answers, checks = read_report(report)
+    answers, checks, links = read_report(report)
+    print(f"{len(links)} links led to an answer of 2xx")
     print(f"{len(answers)} cases: {dict(sorted(Counter(answer['status_code'] for _, answer in answers).items()))}")
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
     assert len(answers) >= size.cases
+    assert len(links) >= size.links, links
     assert checks >= (CHECKS if key else CHECKS - {"ignored_auth"})
     assert {problem_of(answer) for _, answer in answers if answer["status_code"] >= 500} <= EXPECTED_5XX
     assert "unforeseen-error" not in shop.log.read_text()
@@ -97,17 +101,28 @@ def fuzz(shop: ServedShop, size: Size, report: Path) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
-def read_report(report: Path) -> tuple[list[tuple[str, dict[str, Any]]], set[str]]:
-    """Every call that was made with what it was answered, and the names of the checks that looked at an answer."""
+def read_report(report: Path) -> tuple[list[tuple[str, dict[str, Any]]], set[str], set[str]]:
+    """Every call that was made with what it was answered; the names of the checks that looked at an answer; and the
+    links that were followed to one of 2xx."""
     answers: list[tuple[str, dict[str, Any]]] = []
     checks: set[str] = set()
+    links: set[str] = set()
     with report.open() as lines:  # one a scenario, some of many megabytes
         for line in lines:
             recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
-            found = (interaction.get("response") for interaction in recorder.get("interactions", {}).values())
-            answers += [(recorder["label"], response) for response in found if response]
+            responses = {
+                name: interaction["response"]
+                for name, interaction in recorder.get("interactions", {}).items()
+                if interaction.get("response")
+            }
+            answers += [(recorder["label"], response) for response in responses.values()]
+            links |= {
+                case["transition"]["id"]
+                for name, case in recorder.get("cases", {}).items()
+                if case.get("is_transition_applied") and responses.get(name, {}).get("status_code", 0) // 100 == 2
+            }
             checks |= {check["name"] for made in recorder.get("checks", {}).values() for check in made}
-    return answers, checks
+    return answers, checks, links
 
 
 def problem_of(answer: dict[str, Any]) -> str:

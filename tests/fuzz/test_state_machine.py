@@ -20,9 +20,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from service.catalog.stream import StreamId
 from tests.fuzz.laboratory import Laboratory, in_a_path
 from tests.fuzz.shop_model import Item, ShopModel, collapsed
-from tests.fuzz.strategies import POPULARITY, changes, item_ids, items, recommendation_requests
+from tests.fuzz.strategies import (
+    POPULARITY,
+    alike,
+    changes,
+    item_ids,
+    items,
+    known_ids,
+    recommendation_requests,
+    requests_for,
+)
 from tests.tiny_models import write_tiny_store
 
 ADAPTERS = st.integers(0, 2)
@@ -75,7 +85,7 @@ class ShopMachine(RuleBasedStateMachine):
     def admin(self) -> str:
         return f"/v1/admin/domains/{self.domain}"
 
-    @initialize(first=ADAPTERS, catalogue=st.lists(st.tuples(item_ids(), items()), max_size=10))
+    @initialize(first=ADAPTERS, catalogue=st.lists(st.tuples(item_ids(), items()), max_size=16))
     def open(self, first: int, catalogue: list[Any]) -> None:
         self.model = ShopModel(self.laboratory.adapters[first])
         self.accepted(self.send("PUT", f"{self.admin}/adapter", json={"source": self.model.adapter.source}))
@@ -88,6 +98,14 @@ class ShopMachine(RuleBasedStateMachine):
         expected = self.model.put(item_id, stored(body))
         assert (answer.status_code, answer.json()["status"]) == (201 if expected == "created" else 200, expected)
         assert answer.json()["item_id"] == item_id
+        self.has_version(item_id, answer.json()["version"], changed=expected != "unchanged")
+
+    @rule(data=st.data(), available=st.booleans())
+    def put_again(self, data: st.DataObject, available: bool) -> None:
+        item_id = data.draw(st.sampled_from([*self.model.items, "B001"]))
+        item = self.model.items.get(item_id, Item("oak"))
+        attributes = data.draw(alike(item.attributes))
+        self.put(item_id, {"text": f" {item.text}\n", "attributes": attributes, "available": available}, in_body=False)
 
     @rule(
         entries=st.lists(
@@ -101,8 +119,15 @@ class ShopMachine(RuleBasedStateMachine):
         headers = {"content-type": NDJSON if as_lines else JSON}
         answer = self.send("POST", f"{self.base}/items:bulk", content=content, headers=headers)
         assert answer.status_code == 200, answer.text
+        before = dict(self.model.items)
         expected = [self.model.put(one[0], stored(one[1])) if isinstance(one, tuple) else "invalid" for one in entries]
-        assert [result["status"] for result in answer.json()["results"]] == expected
+        results = answer.json()["results"]
+        assert [result["status"] for result in results] == expected
+        versions = {result["item_id"]: result["version"] for result in results if "version" in result}
+        assert all(versions[result["item_id"]] == result["version"] for result in results if "version" in result)
+        for item_id, version in versions.items():
+            was = before.get(item_id)
+            self.has_version(item_id, version, was is None or was.as_json != self.model.items[item_id].as_json)
 
     @rule(item_id=item_ids(), attributes=st.none() | changes(), available=st.none() | st.booleans())
     def patch(self, item_id: str, attributes: dict[str, Any] | None, available: bool | None) -> None:
@@ -113,15 +138,17 @@ class ShopMachine(RuleBasedStateMachine):
         elif item_id not in self.model.items:
             assert answer.status_code == 404
         else:
-            assert (answer.status_code, answer.json()["status"]) == (
-                200,
-                self.model.patch(item_id, attributes, available),
-            )
+            expected = self.model.patch(item_id, attributes, available)
+            assert (answer.status_code, answer.json()["status"]) == (200, expected)
+            self.has_version(item_id, answer.json()["version"], changed=expected != "unchanged")
 
-    @rule(item_id=item_ids())
-    def delete(self, item_id: str) -> None:
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        item_id = data.draw(known_ids(self.model.items))
         answer = self.send("DELETE", f"{self.base}/items/{in_a_path(item_id)}")
         assert answer.status_code == (204 if self.model.items.pop(item_id, None) else 404)
+        self.model.versions.pop(item_id, None)
+        assert self.laboratory.keys_with(self.domain, item_id, self.model.adapter.quantizer) == []
 
     @rule(item_id=item_ids())
     def get(self, item_id: str) -> None:
@@ -131,7 +158,7 @@ class ShopMachine(RuleBasedStateMachine):
             assert answer.status_code == 404
         else:
             found = answer.json()
-            assert found["item_id"] == item_id
+            assert (found["item_id"], found["version"]) == (item_id, self.model.versions[item_id])
             assert Item(found["text"], found["attributes"], found["available"]).as_json == item.as_json
 
     @rule(request=recommendation_requests())
@@ -139,6 +166,11 @@ class ShopMachine(RuleBasedStateMachine):
         answer = self.send("POST", f"{self.base}/recommendations", json=request)
         assert answer.status_code == 200, answer.text
         self.model.check_recommended(request, answer.json())
+
+    @rule(data=st.data())
+    def recommend_what_is_there(self, data: st.DataObject) -> None:
+        catalogue = {item_id: item.attributes for item_id, item in self.model.items.items()}
+        self.recommend_many(data.draw(st.lists(requests_for(catalogue), min_size=2, max_size=8)))
 
     @rule(requests=st.lists(recommendation_requests(), min_size=1, max_size=4))
     def recommend_many(self, requests: list[dict[str, Any]]) -> None:
@@ -155,7 +187,7 @@ class ShopMachine(RuleBasedStateMachine):
         else:
             self.model.check_similar(item_id, limit, answer.json())
 
-    @rule(chosen=ADAPTERS, expects=st.sampled_from(["nothing", "this", "another"]), dry_run=st.booleans())
+    @rule(chosen=ADAPTERS, expects=st.sampled_from(["nothing", "nothing", "this", "another"]), dry_run=st.booleans())
     def swap(self, chosen: int, expects: str, dry_run: bool) -> None:
         adapter = self.laboratory.adapters[chosen]
         body = {"source": adapter.source, "sha256": adapter.bundle.sha256, "dry_run": dry_run}
@@ -169,6 +201,7 @@ class ShopMachine(RuleBasedStateMachine):
         else:
             self.model.swap(adapter)
             self.accepted(answer)
+            self.answers_at_once()
 
     @rule()
     def roll_back(self) -> None:
@@ -178,12 +211,19 @@ class ShopMachine(RuleBasedStateMachine):
         else:
             self.model.swap(self.model.previous)
             self.accepted(answer)
+            self.answers_at_once()
 
     @precondition(lambda self: self.restarts < self.most_restarts)
     @rule()
     def restart(self) -> None:
         self.restarts += 1
         self.laboratory.restart()
+        self.answers_at_once()
+
+    @rule()
+    def compact(self) -> None:
+        self.laboratory.compact(self.domain)
+        self.answers_at_once()
 
     @rule(call=st.sampled_from(INVALID))
     def refuse(self, call: tuple[str, str, Any, int]) -> None:
@@ -207,10 +247,21 @@ class ShopMachine(RuleBasedStateMachine):
             assert self.send("GET", self.base).status_code == 404
             assert self.laboratory.keys(f"vqrec:{{{self.domain}}}:*") == []
 
+    def answers_at_once(self) -> None:
+        self.recommend({"history": [], "fallback": "popular", "return_attributes": True})
+        self.recommend({"history": sorted(self.model.items)[:3], "exclude_history": False, "fallback": "none"})
+
     def send(self, method: str, path: str, **more: Any) -> Any:
         answer = self.laboratory.call(method, path, **more)
         assert answer.status_code < 500 or answer.status_code == 501, answer.text
         return answer
+
+    def has_version(self, item_id: str, version: str, changed: bool) -> None:
+        """A change gives an item a newer version, and nothing else does."""
+        before = self.model.versions.get(item_id)
+        if before is not None:
+            assert (StreamId.parse(version) > StreamId.parse(before)) if changed else version == before
+        self.model.versions[item_id] = version
 
     def accepted(self, answer: Any) -> None:
         assert answer.status_code == 202, answer.text

@@ -157,6 +157,8 @@ ADMIN = {
     "rollback of what never changed": Bad("POST", f"{ADAPTER_URL}:rollback", None, 409, "no adapter before"),
     "rollback of an unknown domain": Bad("POST", "/v1/admin/domains/nowhere/adapter:rollback", None, 404, "nowhere"),
     "unknown operation": Bad("GET", "/v1/admin/operations/none", None, 404, "none"),
+    "operation of no such form": Bad("GET", "/v1/admin/operations/no.pe%20%F0%9F%94%A8", None, 404, "no.pe"),
+    "operation too long": Bad("GET", f"/v1/admin/operations/{'x' * 65}", None, 422, "operation_id"),
     "delete of an unknown domain": Bad("DELETE", "/v1/admin/domains/nowhere", None, 404, "nowhere"),
 }
 

@@ -1,6 +1,7 @@
 """The commands, as a user calls them."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,9 +9,12 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from click.testing import CliRunner
 
-from service.commands import doctor, serve
+from service.commands import check_folders, doctor, serve
+from service.errors import ConfigurationError
+from service.settings import load_settings
 from tests.tiny_models import TinyStore, write_tiny_store
 
 
@@ -18,6 +22,25 @@ def test_without_keys_only_loopback_is_served(tmp_path: Path) -> None:
     outcome = CliRunner().invoke(serve, ["--host", "0.0.0.0", "--data-dir", str(tmp_path)])  # noqa: S104
     assert outcome.exit_code == 1
     assert "VQREC_API_KEYS" in outcome.output
+
+
+@pytest.mark.parametrize(("setting", "option"), [("VQREC_ARTIFACTS", "--artifacts"), ("VQREC_DATA_DIR", "--data-dir")])
+def test_what_should_be_a_folder_and_is_a_file_ends_the_start(tmp_path: Path, setting: str, option: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    folders = {"--artifacts": str(tmp_path), "--data-dir": str(tmp_path / "data"), option: str(file)}
+    with pytest.raises(ConfigurationError, match=re.escape(f"{setting} ({file}) is no folder")):
+        check_folders(load_settings(artifacts=folders["--artifacts"], data_dir=folders["--data-dir"]))
+
+
+def test_a_folder_for_data_is_made_below_those_that_are_there(tmp_path: Path) -> None:
+    check_folders(load_settings(artifacts=tmp_path, data_dir=tmp_path / "a" / "b"))
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_folder_for_data_that_cannot_be_made_ends_the_start() -> None:
+    with pytest.raises(ConfigurationError, match=r"^VQREC_DATA_DIR \(/proc/nowhere\) cannot be made: "):
+        check_folders(load_settings(data_dir=Path("/proc/nowhere")))
 
 
 def test_a_fault_at_the_start_is_one_line_and_no_traceback(tiny: TinyStore, tmp_path: Path) -> None:
@@ -34,6 +57,8 @@ def test_a_fault_at_the_start_is_one_line_and_no_traceback(tiny: TinyStore, tmp_
     assert outcome.stderr.splitlines()[-1].startswith("Error: VQREC_BACKBONE is '0123'")
     assert "Traceback" not in outcome.stderr
     assert "exception" not in outcome.stderr
+    assert "compiling-kernels" not in outcome.stderr
+    assert list(tmp_path.iterdir()) == []  # no Redis was started
 
 
 def test_the_doctor_finds_all_well(tiny: TinyStore, tmp_path: Path) -> None:

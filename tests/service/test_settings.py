@@ -36,6 +36,40 @@ def test_a_wrong_value_is_named_and_not_repeated(monkeypatch: pytest.MonkeyPatch
     assert "minus-three" not in raised.value.detail
 
 
+@pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - {"redis_url"}))
+def test_white_space_alone_is_a_mistake(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(environment_name(name), " \t")
+    with pytest.raises(ConfigurationError, match=f"{environment_name(name)}: it holds nothing but white space"):
+        load_settings()
+
+
+NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float, float | None)]
+
+
+@pytest.mark.parametrize("value", ["-1", "1e400", "nan", "9" * 30, "many", "0x10"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_that_no_machine_has_is_a_mistake(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(environment_name(name), value)
+    with pytest.raises(ConfigurationError, match=f"^{environment_name(name)}: it must be ") as raised:
+        load_settings()
+    assert ";" not in raised.value.detail
+
+
+@pytest.mark.parametrize("value", ["http://", "collector", "ftp://collector/v1/traces"])
+def test_a_collector_that_is_no_url_is_a_mistake(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("VQREC_TRACES_URL", value)
+    with pytest.raises(ConfigurationError, match=r"^VQREC_TRACES_URL: .*URL"):
+        load_settings()
+
+
+def test_a_redis_url_that_is_none_is_told_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:hid/den@localhost")
+    with pytest.raises(ConfigurationError, match=r"^REDIS_URL: this is not a Redis URL .* %2F") as raised:
+        load_settings()
+    assert "hid" not in raised.value.detail
+    assert "hid" not in str(raised.value.__cause__)
+
+
 def test_a_variable_that_is_no_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     before = unknown_variables()
     monkeypatch.setenv("VQREC_QUEUE_SIZ", "3")

@@ -15,7 +15,7 @@ from service.items.schemas import (
     MAX_LISTED_TEXT,
     MAX_PATCHED,
 )
-from service.json_route import MAX_JSON_BYTES
+from service.json_route import MAX_JSON_BYTES, MAX_JSON_PARTS
 from service.recommend.schemas import MAX_EXCLUDED, MAX_HISTORY_ENTRIES, MAX_REQUESTS, MAX_TEXTS
 from tests.running_service import RunningService, make_settings, running_service
 from tests.tiny_models import TinyStore
@@ -260,3 +260,27 @@ async def test_a_body_has_so_many_bytes(shop: RunningService, method: str, path:
             assert answer.status_code == status
     assert answer.json()["type"] == "urn:vqrec:problem:payload-too-large"
     assert f"may have {most} bytes" in answer.json()["detail"]
+
+
+async def test_a_body_has_so_many_objects_lists_and_keys(shop: RunningService) -> None:
+    lists = [
+        b'{"history": [' + b",".join([b"[]"] * (count - 2)) + b"]}" for count in (MAX_JSON_PARTS, MAX_JSON_PARTS + 1)
+    ]
+    keys = [
+        b"{" + b",".join(b'"%d":1' % name for name in range(count)) + b"}"
+        for count in (MAX_JSON_PARTS, MAX_JSON_PARTS + 1)
+    ]
+    for most, more in (lists, keys):
+        for content_type in ("application/json", "application/json; charset=utf-8"):
+            for content, status in ((most, 422), (more, 413)):
+                answer = await shop.http.post(RECOMMEND, content=content, headers={"content-type": content_type})
+                assert answer.status_code == status
+        assert answer.json()["type"] == "urn:vqrec:problem:payload-too-large"
+        assert f"may hold {MAX_JSON_PARTS} objects and lists, and as many keys" in answer.json()["detail"]
+
+
+async def test_of_a_call_of_many_the_first_that_is_wrong_is_told(shop: RunningService) -> None:
+    requests = [{"history": ["saw"]}, {"history": 1, "limit": 0}, *[{"history": [[]] * MAX_HISTORY_ENTRIES}] * 200]
+    answer = await shop.http.post(BATCH, json={"requests": requests})
+    assert answer.status_code == 422
+    assert [fault["where"] for fault in answer.json()["errors"]] == ["body.requests.1.history", "body.requests.1.limit"]

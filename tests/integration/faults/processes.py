@@ -15,8 +15,10 @@ import httpx
 import redis
 
 from service.redis_server import find_redis_server
+from tests.integration.faults.disk import SmallDisk
 from tests.integration.faults.waiting import wait_until
 
+VQREC = Path(sys.executable).with_name("vqrec")
 _LIGHT = {  # one thread of each sort: several of these processes share a machine with the test
     "VQREC_NETWORK_THREADS": "1",
     "VQREC_TEXT_THREADS": "1",
@@ -144,19 +146,32 @@ class ServiceProcess(_Process):
         folder: its data directory, with its log.
         environment: further variables; REDIS_URL among them, or its Redis is an embedded one.
         before: code that the process runs first, to bring a fault with it.
+        disk: what its data directory lies on; it must be mounted over ``folder``.
+        log: where it writes its log, if not into ``folder``.
     """
 
-    def __init__(self, artifacts: Path, folder: Path, environment: Mapping[str, str], before: str = "") -> None:
+    def __init__(
+        self,
+        artifacts: Path,
+        folder: Path,
+        environment: Mapping[str, str],
+        before: str = "",
+        *,
+        disk: SmallDisk | None = None,
+        log: Path | None = None,
+    ) -> None:
         super().__init__(folder)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=60)
         self._environment = {**os.environ, "REDIS_URL": "", **_LIGHT, **environment}
+        self._log = log or folder / "service.log"
         options = ["--port", str(self.port), "--artifacts", str(artifacts), "--data-dir", str(folder)]
-        self._command = [*_command(before), *options]
+        command = [*_command(before), *options]
+        self._command = disk.inside(*command) if disk is not None else command
 
     def start(self) -> None:
-        with (self.folder / "service.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._environment)
 
     def __exit__(self, *error: Any) -> None:
@@ -165,7 +180,7 @@ class ServiceProcess(_Process):
 
     @property
     def log(self) -> str:
-        return (self.folder / "service.log").read_text(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def readiness(self) -> tuple[int, str, str]:
         """What /readyz answers: the status code, the status, and the reasons; 0 while nobody listens."""
@@ -200,5 +215,5 @@ def limit_files(pid: int, most_bytes: int | None) -> None:
 
 def _command(before: str) -> Sequence[str]:
     if not before:
-        return [str(Path(sys.executable).with_name("vqrec")), "serve"]
+        return [str(VQREC), "serve"]
     return [sys.executable, "-c", f"{before}\nfrom service.commands import serve; serve()"]

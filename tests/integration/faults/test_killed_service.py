@@ -1,4 +1,4 @@
-"""The service, or a thread of it, is killed at its work, and goes on with it."""
+"""A thread of the service is killed at its work, and the service goes on with it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,22 +6,16 @@ from time import monotonic_ns
 
 import pytest
 
-from models.adapter import DomainAdapter
 from tests.integration.faults.load import Load, recommend
 from tests.integration.faults.processes import RedisProcess, ServiceProcess
 from tests.integration.faults.shop import (
     TOOLS,
-    assert_stored,
-    choose,
-    details,
     metric,
     put,
     put_one,
-    recommended,
-    texts,
 )
 from tests.integration.faults.waiting import wait_until
-from tests.tiny_models import TinyStore, write_tiny_adapter
+from tests.tiny_models import TinyStore
 from training.local_service import serve_adapter
 
 # On SIGUSR1 one thread of each pool dies with what it takes up next.
@@ -42,7 +36,6 @@ Future.set_running_or_notify_cancel = take_up_or_die
 signal.signal(signal.SIGUSR1, lambda *_: struck.update({"recommend", "text", "apply"}))
 """
 POOLS = ("recommend", "text", "apply")
-ITEMS = {**TOOLS, **texts(1500)}  # more than are left in the fresh segment
 
 
 @pytest.fixture(scope="module")
@@ -74,34 +67,6 @@ def test_threads_that_die_are_replaced_and_no_request_hangs(service: ServiceProc
     assert all("the thread that computed this died; try again" in failure for failure in load.failures), load.failures
     assert put(service.http, TOOLS).status_code == 200
     service.until_well()
-
-
-def test_killed_when_a_bulk_is_due_to_be_folded_in(
-    service: ServiceProcess, store: TinyStore, redis_server: RedisProcess
-) -> None:
-    assert put(service.http, ITEMS).status_code == 200
-    before = recommended(service.http)
-    service.kill()
-    service.start()
-    service.until_well()
-    assert details(service.http)["items"] == len(ITEMS)
-    assert recommended(service.http) == before
-    assert_stored(redis_server.client, store, store.load_adapter(), ITEMS)
-
-
-def test_killed_while_it_swaps(service: ServiceProcess, store: TinyStore, redis_server: RedisProcess) -> None:
-    put(service.http, ITEMS)
-    other = write_tiny_adapter(store, seed=1, quantizer_seed=1)
-    accepted = choose(service.http, other.path)
-    assert accepted.status_code == 202
-    service.kill()
-    service.start()
-    service.until_ready()
-    operation = accepted.headers["location"]
-    wait_until(lambda: service.http.get(operation).json()["state"] == "succeeded", "the swap has succeeded")
-    assert details(service.http)["adapter_version"] == other.version
-    assert details(service.http)["items"] == len(ITEMS)
-    assert_stored(redis_server.client, store, DomainAdapter.load(other.path), ITEMS)
 
 
 def _deaths(service: ServiceProcess) -> dict[str, float]:

@@ -81,7 +81,7 @@ def test_no_server_is_made_to_be_backed_up(tmp_path: Path) -> None:
 def test_a_redis_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     result = run(backup, "--out", tmp_path / "b", url=f"unix://{tmp_path}/nobody.sock")
     assert "Redis does not do its part" in detail(result)
-    assert "REDIS_URL is not a Redis URL" in detail(run(backup, "--out", tmp_path / "b", url="http://localhost"))
+    assert "REDIS_URL: this is not a Redis URL" in detail(run(backup, "--out", tmp_path / "b", url="http://localhost"))
 
 
 def test_a_disk_that_takes_nothing_is_one_line(source: "Redis", urls: tuple[str, str], tmp_path: Path) -> None:

@@ -177,6 +177,44 @@ def test_a_backup_that_lacks_an_item_is_not_put_in_place(source: "Redis", target
     assert target.keys("*") == []
 
 
+def test_what_was_staged_is_kept_however_long_the_next_domain_takes(
+    source: "Redis", target: "Redis", tmp_path: Path
+) -> None:
+    Shop(source, "first").fill(10)
+    Shop(source, "second").fill(1200)  # some batches
+    seconds: list[int] = []
+
+    def let_it_age() -> None:
+        (staged,) = target.keys("*{first}:restore:*:items")
+        seconds.append(target.ttl(staged))
+        target.expire(staged, 100)
+
+    restore(target, backed_up(source, tmp_path / "backup"), on_progress=let_it_age)
+    assert len(seconds) > 2
+    assert min(seconds) > 3000
+    assert content(target) == content(source)
+
+
+def test_a_clock_that_is_set_ahead_meanwhile_costs_the_restore_and_no_item(
+    source: "Redis", target: "Redis", tmp_path: Path
+) -> None:
+    Shop(source, "first").fill(10)
+    Shop(source, "second").fill(10)
+    backup = backed_up(source, tmp_path / "backup")
+
+    def set_ahead() -> None:
+        for key in target.keys("*{second}:restore:*"):  # the last one, after which only the commit comes
+            for of_first in target.keys("*{first}:restore:*"):
+                target.delete(of_first)
+            assert target.exists(key)
+
+    with pytest.raises(BackupError, match="first: 0 items were written, the backup has 10; nothing was restored"):
+        restore(target, backup, on_progress=set_ahead)
+    assert target.keys("*") == []
+    restore(target, backup)
+    assert content(target) == content(source)
+
+
 def test_a_domain_that_comes_in_the_last_moment_is_not_overwritten(
     source: "Redis", target: "Redis", tmp_path: Path, urls: tuple[str, str]
 ) -> None:

@@ -38,6 +38,14 @@ def test_a_prefix_that_restricts_nothing_ends_the_start(prefix: str, fault: str)
         UrlPrefix.parse(prefix)
 
 
+def test_a_password_in_a_prefix_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="one of") as raised:
+        UrlPrefix.parse("https://user:hidden@artifacts.example/vqrec")
+    assert "hidden" not in raised.value.detail
+    assert "user" not in raised.value.detail
+    assert "artifacts.example" in raised.value.detail
+
+
 @pytest.mark.parametrize(
     ("prefix", "url"),
     [

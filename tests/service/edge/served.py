@@ -1,10 +1,10 @@
 """An application behind the edge, on a real socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, time
 from types import SimpleNamespace
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +15,7 @@ from service.edge.admitted import Admitted
 from service.edge.edge import Edge, EdgeConfig
 from service.edge.protocol import EdgeProtocol
 from service.metrics import Metrics
+from service.security import Access, parse_keys
 
 PATH = "/v1/domains/shop/recommendations"
 LONG = 3600.0
@@ -54,8 +55,10 @@ class Held:
         await send({"type": "http.response.body", "body": self.answer})
 
 
-def make_edge(metrics: Metrics | None = None, **limits: float) -> Edge:
-    """An edge that cuts nobody off and knows the domains ``shop`` and ``other``, unless told otherwise."""
+def make_edge(
+    metrics: Metrics | None = None, keys: str = "", known: Collection[str] = ("shop", "other"), **limits: float
+) -> Edge:
+    """An edge that cuts nobody off, and asks for no keys unless told which there are."""
     config: dict[str, float] = {
         "longest_wait": 1.0,
         "fewest": 1,
@@ -66,8 +69,9 @@ def make_edge(metrics: Metrics | None = None, **limits: float) -> Edge:
         "idle_seconds": LONG,
         "burst": 1,
     }
-    known = {"shop", "other"}
-    return Edge(EdgeConfig(**{**config, **limits}), known.__contains__, metrics or Metrics(), perf_counter)  # type: ignore[arg-type]
+    metrics = metrics or Metrics()
+    access = Access(parse_keys(keys), None, metrics, now=time, clock=perf_counter)
+    return Edge(EdgeConfig(**{**config, **limits}), known.__contains__, access, metrics, perf_counter)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

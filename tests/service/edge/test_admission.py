@@ -175,6 +175,24 @@ def test_with_many_shares_that_want_more_each_still_gets_some() -> None:
         assert fill(tested, share) > 0
 
 
+@pytest.mark.parametrize("burst", [1, 8])
+@pytest.mark.parametrize("floods", [5, 50, 500])
+def test_one_that_asks_now_and_then_is_admitted_however_many_flood(floods: int, burst: float) -> None:
+    clock = Clock()
+    tested = lane(clock, fewest=16, most=64, longest_wait=0.01, burst=burst)
+    held = dict.fromkeys(map(str, range(floods)), 0)
+    for _ in range(20):
+        for share in held:
+            held[share] += fill(tested, share)
+        assert tested.admit("light")
+        clock.now += 0.001
+        for share in held:  # all are answered that have waited longest, one of each
+            tested.release(share, answered=True)
+            held[share] -= 1
+        tested.release("light", answered=True)
+    assert tested.in_flight <= max(64 * 1.25 * burst, floods)
+
+
 def test_a_body_that_is_alone_may_take_any_memory_and_others_only_what_is_left() -> None:
     memory = BodyMemory(100)
     assert memory.take(already=0, more=80)

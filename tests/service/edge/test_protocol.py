@@ -158,7 +158,7 @@ async def test_pipelined_requests_that_never_start_give_their_places_back() -> N
 async def test_a_refused_question_for_the_head_has_no_body() -> None:
     app = Held()
     async with served(app, make_edge()) as port, connected(port) as busy, connected(port) as other:
-        busy.ask()
+        busy.ask(PATH, b"", "HEAD")
         await has_started(app, 1)
         other.ask(PATH, b"", "HEAD")
         assert (await other.answer(has_body=False))[0] == 429

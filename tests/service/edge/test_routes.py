@@ -10,6 +10,7 @@ from service.health.endpoints import router as health_router
 from service.items.endpoints import router as items_router
 from service.middleware import API_PREFIX
 from service.recommend.endpoints import router as recommend_router
+from service.security import RequiredScope
 
 KINDS = {
     "/v1/domains/{domain}/recommendations": "recommend",
@@ -23,6 +24,15 @@ V1 = sorted(
     if isinstance(route, APIRoute)
     for method in route.methods
 )
+SCOPES = {
+    (method, f"{API_PREFIX}{route.path}"): dependency.dependency.scope
+    for router in (recommend_router, items_router, domains_router, admin_router)
+    for route in router.routes
+    if isinstance(route, APIRoute)
+    for method in route.methods
+    for dependency in route.dependencies
+    if isinstance(dependency.dependency, RequiredScope)
+}
 HEALTH = [route.path for route in health_router.routes if isinstance(route, APIRoute)]
 
 
@@ -37,6 +47,7 @@ def test_every_call_is_known_by_its_path(method: str, template: str) -> None:
             assert target.domain == ("shop" if of_a_domain else "")
             has_a_name = of_a_domain and template != "/v1/domains/{domain}"
             assert target.route == (template if has_a_name else "")
+            assert target.needed == (SCOPES[method, template] if of_a_domain else None)
 
 
 @pytest.mark.parametrize("path", HEALTH)
@@ -66,3 +77,18 @@ def test_anything_else_is_something_else(path: bytes) -> None:
 @pytest.mark.parametrize("method", [b"PUT", b"PATCH", b"DELETE"])
 def test_a_write_of_an_item_whose_id_looks_like_a_question_is_a_write(method: bytes) -> None:
     assert target_of(method, b"/v1/domains/shop/items/a/similar").kind == "other"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        (b"GET", b"/v1/domains/shop/recommendations"),
+        (b"HEAD", b"/v1/domains/shop/items/a"),
+        (b"POST", b"/v1/domains/sh%6fp/recommendations"),
+        (b"POST", b"/v1/domains//recommendations"),
+        (b"POST", b"/v1/domains/shop/anything"),
+        (b"GET", b"/v1/domains/shop/"),
+    ],
+)
+def test_what_is_no_call_as_it_is_written_is_for_the_application_to_judge(method: bytes, path: bytes) -> None:
+    assert target_of(method, path).needed is None

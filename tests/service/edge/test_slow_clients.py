@@ -1,6 +1,8 @@
 """Who takes too long, sends too much or says nothing is cut off; everybody else goes on."""
 
+import asyncio
 import socket
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -112,6 +114,21 @@ async def test_a_request_that_is_worked_at_is_not_idle() -> None:
         assert (await waiting.answer())[0] == 200
 
 
+async def test_who_sends_more_before_it_has_its_answer_is_not_slow_while_nothing_is_read_of_it() -> None:
+    app, edge = Held(), make_edge(client_seconds=SOON, fewest=8, most=8)
+    async with served(app, edge) as port, connected(port) as client, connected(port) as slow:
+        client.ask()
+        await until(lambda: _started(app))
+        client.send(f"POST {PATH} HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n{{".encode())
+        for _ in range(3):
+            slow.send(b"P")
+            assert (await slow.answer())[0] == 408
+            slow.reader, slow.writer = await asyncio.open_connection("127.0.0.1", port)
+        app.released.set()
+        client.send(b"}")
+        assert [(await client.answer())[0] for _ in range(2)] == [200, 200]
+
+
 async def test_a_head_of_too_many_bytes() -> None:
     app = Held()
     async with served(app, make_edge()) as port, connected(port) as client:
@@ -161,6 +178,23 @@ async def test_large_bodies_beyond_the_memory_for_them_are_refused_and_never_tak
     assert sorted(app.ends) == ["answered", "disconnected"]
     assert edge.body_bytes == 0
     assert rejected(metrics, "body_memory") == 1
+
+
+async def test_of_large_bodies_that_come_together_as_many_are_taken_as_there_is_memory_for() -> None:
+    app, edge = Held(), make_edge(body_bytes=1_000_000)
+    app.released.set()
+    async with served(app, edge) as port, AsyncExitStack() as clients:
+        uploads = [await clients.enter_async_context(connected(port)) for _ in range(8)]
+        for upload in uploads:
+            upload.send((HEAD % 400_000).encode())
+        for _ in range(8):
+            for upload in uploads:
+                upload.send(bytes(50_000))
+                await upload.writer.drain()
+        statuses = sorted([(await upload.answer())[0] for upload in uploads])
+    assert statuses[:2] == [200, 200]
+    assert statuses[-1] == 429
+    assert edge.body_bytes == 0
 
 
 async def test_who_is_refused_for_memory_may_send_to_the_end_and_finds_the_answer() -> None:

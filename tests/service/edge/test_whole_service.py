@@ -17,6 +17,7 @@ from tests.tiny_models import TinyStore
 pytestmark = pytest.mark.anyio
 
 FLOOD, FEWEST, MOST = 60, 4, 32
+TEXTS = 256  # that may wait to be encoded
 BODY = b'{"history": ["saw"]}'
 JSON = "content-type: application/json"
 
@@ -32,7 +33,11 @@ class Shop:
 @pytest.fixture
 async def shop(tiny: TinyStore, tmp_path: Path) -> AsyncIterator[Shop]:
     """A service with two domains, of each of which it admits four requests at once, and 32 for a moment."""
-    app = create_app(make_settings(tiny.root, tmp_path / "data", batch_size=2 * FEWEST, queue_milliseconds=0.001))
+    app = create_app(
+        make_settings(
+            tiny.root, tmp_path / "data", batch_size=2 * FEWEST, queue_milliseconds=0.001, text_queue_size=TEXTS
+        )
+    )
     async with app.router.lifespan_context(app) as lifespan_state:
         assert lifespan_state is not None
         state = lifespan_state["app"]
@@ -100,6 +105,30 @@ async def test_what_nobody_waits_for_any_more_leaves_the_queue_and_is_not_comput
         assert (await answer)[0] == 200
     assert await sample(shop, 'vqrec_batch_size_sum{queue="recommend"} 1.0')
     assert await sample(shop, 'route="/v1/domains/{domain}/recommendations",status="499"} 1.0')
+
+
+async def test_a_flood_of_bulks_is_refused_and_another_domain_s_item_is_stored(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = shop.service.state.registry._runtimes.current
+    assert runtime is not None
+    encoding, http = runtime.text_encoding, shop.service.http
+    items = [[{"item_id": f"{bulk}-{number}", "text": f"tool {number}"} for number in range(128)] for bulk in range(6)]
+    with monkeypatch.context() as held:
+        held.setattr(encoding, "_start_threads", lambda _: None)
+        bulks = [asyncio.create_task(http.post("/v1/domains/shop/items:bulk", json=each)) for each in items]
+
+        async def some_are_refused() -> bool:
+            return sum(bulk.done() for bulk in bulks) >= 4
+
+        await until(some_are_refused)
+        put = asyncio.create_task(http.put("/v1/domains/other/items/axe", json={"text": "an axe"}))
+        depth = encoding._texts + 1
+        await until(lambda: sample(shop, f'vqrec_queue_depth{{queue="text"}} {depth}.0'))
+    encoding._start_threads(1)
+    assert (await put).status_code == 201
+    statuses = [answer.status_code for answer in await asyncio.gather(*bulks)]
+    assert sorted(set(statuses)) == [200, 429]
 
 
 async def _asked(client: Client, path: str) -> tuple[int, dict[str, str], bytes]:

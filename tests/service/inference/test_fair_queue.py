@@ -54,7 +54,32 @@ def test_a_flow_leaves_room_for_others_and_a_new_one_is_taken_whole() -> None:
     assert count == 80
     assert tested.has_room("b", 30)
     tested.add("b", {f"b{number}": 0 for number in range(30)})
-    assert not any(tested.has_room(flow, 1) for flow in "abc")
+    assert not any(tested.has_room(flow, 1) for flow in "ab")
+    assert not tested.has_room("c", 2)
+
+
+def flooded(size: int, flows: int) -> FairQueue[object, int]:
+    """A queue in which so many flows wait with all that they can get, by calls of many and calls of one."""
+    made: FairQueue[object, int] = FairQueue(size)
+    for flow in range(flows):
+        for more in (100, 1):
+            while made.has_room(flow, more):
+                made.add(flow, {(flow, len(made) + number): 0 for number in range(more)})
+    return made
+
+
+def test_who_asks_little_is_taken_however_many_have_taken_all_they_can_get() -> None:
+    tested = flooded(1024, flows=50)
+    assert len(tested) > 1024
+    assert not any(tested.has_room(flow, 1) for flow in range(50))
+    assert tested.has_room("light", 4)
+    assert not tested.has_room("light", 5)
+    tested.add("light", {"light": 0})
+    assert "light" in tested.take(51)
+
+
+def test_what_floods_hold_together_is_bounded() -> None:
+    assert len(flooded(1024, flows=50)) <= 1024 + 100 + 50 * 4
 
 
 def test_an_empty_queue_has_room_for_any_call() -> None:

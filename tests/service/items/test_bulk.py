@@ -1,9 +1,11 @@
 """The body of a bulk, read whole before anything is stored."""
 
+import asyncio
+
 import pytest
 
 from service.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
-from service.items.bulk import read_bulk
+from service.items.bulk import MAX_PARTS, BulkReader, read_bulk
 
 LINES = b'{"item_id": "a", "text": "one"}\n\n  \r\n{"item_id": "b", "text": "two"}\r\n'
 ARRAY = b'[{"item_id": "a", "text": "one"}, {"item_id": "b", "text": "two"}]'
@@ -43,6 +45,25 @@ def test_a_body_that_is_no_array(raw: bytes) -> None:
 def test_a_bulk_has_a_limit() -> None:
     with pytest.raises(PayloadTooLargeError, match="send it in parts"):
         read_bulk(LINES, "", max_items=1)
+
+
+@pytest.mark.parametrize("part", [b"{},", b"[],"])
+def test_a_bulk_holds_so_many_objects_and_lists(part: bytes) -> None:
+    whole = b'[{"item_id": "a", "text": "one", "attributes": {"x": [' + part * (MAX_PARTS - 4)
+    (entry,) = read_bulk(whole + b"0]}}]", "application/json", 1)
+    assert (entry.item_id, entry.record) == ("a", None)
+    with pytest.raises(PayloadTooLargeError, match="objects and lists, and this one holds more: send it in parts"):
+        read_bulk(whole + b"{}, 0]}}]", "application/json", 1)
+
+
+@pytest.mark.anyio
+async def test_a_small_bulk_does_not_wait_for_a_large_one() -> None:
+    reader = BulkReader(max_items=10)
+    async with reader.turn:
+        large = asyncio.create_task(reader.read(ARRAY + b" " * (1 << 20), "application/json"))
+        assert len(await reader.read(ARRAY, "application/json")) == 2
+        assert not large.done()
+    assert len(await large) == 2
 
 
 def test_another_type_is_refused() -> None:

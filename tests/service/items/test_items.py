@@ -179,8 +179,10 @@ async def test_many_small_changes_are_folded_into_one_segment(shop: RunningServi
     replica = shop.state.registry.replica("shop")
 
     async def compacted() -> bool:
-        return len(shop.state.registry.snapshot("shop").fresh) == 0
+        return shop.state.registry.replica("shop") is not replica
 
     await until(compacted)
-    assert shop.state.registry.replica("shop") is not replica
-    assert len(shop.state.registry.snapshot("shop")) == 1205
+    snapshot = shop.state.registry.snapshot("shop")
+    assert len(snapshot) == 1205
+    # It begins when there are 1,025, and those that came meanwhile are fresh.
+    assert len(snapshot.fresh) <= 1205 - 1025

@@ -10,7 +10,7 @@ import pytest
 from models.text_encoder import TextEncoder
 from service.catalog.item import CatalogueItem
 from service.catalog.snapshot import DomainSnapshot
-from service.errors import NotAvailableYetError, UnknownDomainError, UnknownItemError
+from service.errors import NotAvailableYetError, PayloadTooLargeError, UnknownDomainError, UnknownItemError
 from service.inference.batcher import BatcherConfig
 from service.inference.recommender import Recommender
 from service.metrics import Metrics
@@ -119,6 +119,15 @@ async def test_a_filter_leaves_as_many_as_match(service: RecommendService) -> No
 
 async def test_attributes_are_left_out_unless_asked_for(service: RecommendService) -> None:
     assert (await ask(service, ["i1"])).items[0].attributes is None
+
+
+async def test_an_answer_holds_so_many_attributes(service: RecommendService, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = RecommendRequest.model_validate({"history": ["i1"], "limit": 10, "return_attributes": True})
+    without = asked.model_copy(update={"return_attributes": False})
+    monkeypatch.setattr("service.recommend.service.MOST_CHARACTERS", 20 * (len("tenth") + 8))
+    assert len(await service.recommend("shop", [asked, asked, without, without])) == 4
+    with pytest.raises(PayloadTooLargeError, match="ask for fewer items at a time, or leave out"):
+        await service.recommend("shop", [asked, asked, asked])
 
 
 async def test_a_wholly_unknown_history_falls_back_to_popular_items(service: RecommendService) -> None:

@@ -203,7 +203,7 @@ def test_nothing_runs_before_the_service_does(tiny: TinyStore, tmp_path: Path) -
 
 def test_without_the_extra_it_is_said(tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "service.tracing.export", None)  # as if it could not be imported
-    with pytest.raises(ConfigurationError, match=r"pip install 'vqrec\[tracing\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install '\.\[tracing\]'"):
         create_app(make_settings(tiny.root, tmp_path, traces_url="http://127.0.0.1:1/v1/traces"))
 
 
