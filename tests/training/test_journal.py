@@ -39,5 +39,5 @@ def test_tensorboard_reads_what_was_noted_and_a_resumed_run_goes_on(tmp_path: Pa
 
 def test_without_tensorboard_what_to_install_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # as if its import failed
-    with pytest.raises(MissingExtraError, match=r"pip install 'vqrec\[tensorboard\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[tensorboard\]'"):
         TensorBoardJournal(tmp_path)

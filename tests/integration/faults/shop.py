@@ -81,12 +81,6 @@ def assert_stored(store: redis.Redis, tiny: TinyStore, adapter: DomainAdapter, i
     assert _hash(store, KEYS.codes(adapter.quantizer.sha256)) == fresh_codes(tiny, adapter, items)
 
 
-def others(store: redis.Redis) -> list[dict[str, str]]:
-    """Redis's clients as it lists them, but this one."""
-    listed, own = cast("list[dict[str, str]]", store.client_list()), str(store.client_id())
-    return [client for client in listed if client["id"] != own]
-
-
 def changes(store: redis.Redis) -> Counter[str]:
     """How often each item of the shop was written."""
     entries = cast("Iterable[tuple[bytes, dict[bytes, bytes]]]", store.xrange(KEYS.changes))

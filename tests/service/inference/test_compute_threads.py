@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from threading import Event, enumerate, get_ident  # noqa: A004  (of threads)
+from threading import Event, Thread, current_thread, enumerate  # noqa: A004  (of threads)
 
 import pytest
 
@@ -29,14 +29,14 @@ def deaths(metrics: Metrics) -> float:
     return metrics.registry.get_sample_value("vqrec_compute_threads_died_total", {"pool": "pool"}) or 0.0
 
 
-def threads_of(pool: ComputeThreads) -> set[int]:
+def threads_of(pool: ComputeThreads) -> set[Thread]:
     """The threads that take up work now, each of which is busy with it at the same time."""
     both, go_on = [Event(), Event()], Event()
 
-    def here(mine: Event) -> int:
+    def here(mine: Event) -> Thread:
         mine.set()
         assert go_on.wait(SECONDS)
-        return get_ident()
+        return current_thread()
 
     busy = [pool.submit(here, mine) for mine in both]
     assert all(mine.wait(SECONDS) for mine in both)
@@ -44,9 +44,9 @@ def threads_of(pool: ComputeThreads) -> set[int]:
     return {each.result(SECONDS) for each in busy}
 
 
-def strike(thread: int) -> None:
+def strike(thread: Thread) -> None:
     """Raise in a thread, at its next step of Python, what nothing in it expects."""
-    struck = ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
+    struck = ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
     assert struck == 1
 
 
