@@ -201,6 +201,7 @@ def _edge_config(settings: Settings) -> EdgeConfig:
         most=settings.queue_size,
         connections=settings.connections,
         body_bytes=settings.body_memory_bytes,
+        largest_body=settings.max_body_bytes,
         client_seconds=settings.client_seconds,
         idle_seconds=settings.idle_seconds,
     )

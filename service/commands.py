@@ -3,6 +3,7 @@
 import gc
 import os
 import resource
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -170,7 +171,13 @@ def check_folders(settings: Settings) -> None:
         ConfigurationError: naming the setting, the folder and what is wrong.
     """
     for name, folder in (("VQREC_ARTIFACTS", settings.artifacts), ("VQREC_DATA_DIR", settings.data_dir)):
-        if folder.exists() and not folder.is_dir():
+        try:
+            is_other = not stat.S_ISDIR(folder.stat().st_mode)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ConfigurationError(f"{name} ({folder}) cannot be read: {error.strerror}") from error
+        if is_other:
             raise ConfigurationError(f"{name} ({folder}) is no folder")
     if settings.redis_url is not None:
         return

@@ -9,12 +9,18 @@ from hypothesis import settings
 from tests.tiny_models import TinyStore, write_tiny_store
 
 # an example may take long on a busy machine: a test fails for what it finds, not for when
-settings.register_profile("vqrec", deadline=None)
+settings.register_profile("vqrec", deadline=None, derandomize=True)  # a change fails for what it did
+settings.register_profile("vqrec at full size", deadline=None)
 settings.load_profile("vqrec")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full-size", action="store_true", help="run long tests at their full size, not the suite's")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--full-size"):
+        settings.load_profile("vqrec at full size")
 
 
 @pytest.fixture(scope="session")

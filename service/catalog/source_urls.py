@@ -51,7 +51,7 @@ class UrlPrefix:
         elif scheme not in _LOCAL and not _is_host(text, host):
             fault = "names no host or bucket, or one that cannot be read"
         if fault is not None:
-            shown = re.sub(r"//[^/]*@", "//…@", text)  # a user and a password do not belong there, and not into a log
+            shown = re.sub(r"//.*@", "//…@", text)  # a user and a password do not belong there, and not into a log
             raise ConfigurationError(f"VQREC_ADAPTER_URL_PREFIXES: {shown!r} {fault}")
         return cls(text.rstrip("/"), scheme)
 

@@ -117,23 +117,35 @@ class Lane:
 class BodyMemory:
     """The bytes that large bodies take together, from their arrival until their requests are answered.
 
+    It is shared as a lane is: a share that holds some may hold at most four times what it leaves, so that one alone
+    never takes all. A body that is alone may take more than there is, and the first of a share while there is room.
+
     Args:
-        limit: that they may take; a body that is alone may take more.
+        limit: that they may take.
     """
 
     def __init__(self, limit: int) -> None:
         self.taken, self._limit = 0, limit
+        self._held: dict[str, int] = {}
 
-    def take(self, already: int, more: int) -> bool:
-        """Let a body that has ``already`` so many take ``more``, if there is room."""
-        if self.taken > already and self.taken + more > self._limit:
+    def take(self, share: str, already: int, more: int) -> bool:
+        """Let a body of ``share`` that has ``already`` so many take ``more``, if there is room."""
+        held, left = self._held.get(share, 0), self._limit - self.taken
+        is_first = not held and left > 0
+        if self.taken > already and not is_first and held + more > _EAGERNESS * (left - more):
             return False
         self.taken += more
+        self._held[share] = held + more
         return True
 
-    def give(self, held: int) -> None:
+    def give(self, share: str, size: int) -> None:
         """Take back what a body has taken."""
-        self.taken -= held
+        self.taken -= size
+        held = self._held.get(share, 0) - size
+        if held:
+            self._held[share] = held
+        else:
+            self._held.pop(share, None)
 
 
 class Ticket:
@@ -155,7 +167,7 @@ class Ticket:
 
     def hold(self, size: int) -> bool:
         """Keep so many more bytes of its body, if there is room for them."""
-        is_held = self._memory.take(self._held, size)
+        is_held = self._memory.take(self._share, self._held, size)
         if is_held:
             self._held += size
         return is_held
@@ -171,6 +183,6 @@ class Ticket:
         if self._is_released:
             return
         self._is_released = True
-        self._memory.give(self._held)
+        self._memory.give(self._share, self._held)
         if self._lane is not None:
             self._lane.release(self._share, answered)

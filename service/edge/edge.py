@@ -24,6 +24,7 @@ log = structlog.get_logger("service.edge")
 _BATCHES_AT_ONCE = 64  # calls of up to 256 requests each, whose histories the queue bounds
 _OTHERS_AT_ONCE = 128  # few enough that the texts of one domain's bulks leave room in the text queue
 _STRANGER, _STRANGERS_AT_ONCE = "stranger", 16  # who has no key, and asks for what the application must answer
+_STRANGERS_BYTES = 1 << 20  # of their large bodies, which the application reads none of
 _ROUND_SECONDS = 1.0  # between two looks at all connections, or a quarter of the shortest limit
 _METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"})
 
@@ -38,6 +39,7 @@ class EdgeConfig:
         connections: that are open at the same time; on those beyond nothing but health is asked.
         body_bytes: of large bodies that are in memory at the same time, and of answers that wait for their clients to
             take them; one may always be.
+        largest_body: bytes; of one that announces more none are kept for what is to come, since it will be refused.
         client_seconds: in which a client sends its request or takes its answer, and one more for each ``client_rate``.
         idle_seconds: that a connection may be open without a request.
         client_rate: bytes a second.
@@ -49,6 +51,7 @@ class EdgeConfig:
     most: int
     connections: int
     body_bytes: int
+    largest_body: int
     client_seconds: float
     idle_seconds: float
     client_rate: float = 16_384.0
@@ -85,6 +88,7 @@ class Edge:
         self.unread_answer = Refusal("unread_answer", SlowClientError("the answer was not taken"), closes=True)
         self._is_served, self._access, self._metrics = is_served, access, metrics
         self._memory, self.unread = BodyMemory(config.body_bytes), UnreadAnswers(config.body_bytes)
+        self._of_strangers = BodyMemory(_STRANGERS_BYTES)
         lanes = (
             Lane("recommend", LaneConfig(config.fewest, config.most, config.longest_wait, config.burst), clock),
             Lane("batch", LaneConfig(_BATCHES_AT_ONCE, _BATCHES_AT_ONCE), clock),
@@ -134,7 +138,8 @@ class Edge:
             return refusal
         if target.needed is not None and caller is not None and caller is not self._access.anyone:
             let_in(http, caller, target.needed, target.domain)
-        return Ticket(lane, share, target.kind != "other", self._memory)
+        memory = self._memory if caller is not None else self._of_strangers
+        return Ticket(lane, share, target.kind != "other", memory)
 
     def _caller(self, target: Target, http: HttpScope) -> Caller | None:
         """Whose key it is; None if it is nobody's and only the application can tell whether it needs one.

@@ -203,7 +203,9 @@ class EdgeProtocol(PlainReader):
         """
         if self._body <= self._promised:
             return True
-        already, self._promised = self._promised, max(self._body, _content_length(self.cycle.scope["headers"]))
+        announced = _content_length(self.cycle.scope["headers"])
+        to_come = announced if announced <= self._edge.config.largest_body else 0
+        already, self._promised = self._promised, max(self._body, to_come)
         return _ticket(self.cycle).hold(self._promised - already)
 
     def _is_answering(self) -> bool:

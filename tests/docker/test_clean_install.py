@@ -85,9 +85,9 @@ def test_the_service_needs_no_rights_and_writes_nothing_but_its_data(environment
     variables = {"NUMBA_CACHE_DIR": str(data / "kernels"), "TMPDIR": str(scratch), "VQREC_ARTIFACTS": str(artifacts)}
     with _served(environment, tmp_path, confined, variables) as url:
         source = {"source": str(store.adapter.path.relative_to(artifacts))}
-        assert httpx.put(f"{url}/v1/admin/domains/shop/adapter", json=source).status_code == 202
+        assert httpx.put(f"{url}/v1/admin/domains/shop/adapter", json=source, timeout=60).status_code == 202
         domain = f"{url}/v1/domains/shop"
-        wait_until(lambda: "adapter_version" in httpx.get(domain).json(), "the domain is served")
+        wait_until(lambda: "adapter_version" in httpx.get(domain, timeout=60).json(), "the domain is served")
         assert httpx.put(f"{domain}/items/A1", json={"text": "a hammer"}, timeout=60).status_code == 201
         answer = httpx.post(f"{domain}/recommendations", json={"history": ["A1"]}, timeout=60)
         assert answer.status_code == 200

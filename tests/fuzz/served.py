@@ -52,6 +52,7 @@ def served_shop(artifacts: Path, folder: Path, key: str | None = None) -> Iterat
     headers = {"X-API-Key": key} if key else {}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VQREC_")}
     environment |= {"VQREC_REDIS_FSYNC": "everysec", "VQREC_LOG_LEVEL": "warning", "VQREC_DRAIN_SECONDS": "0"}
+    environment |= {"VQREC_APPLY_TIMEOUT_SECONDS": "60", "VQREC_REDIS_TIMEOUT_SECONDS": "60"}  # a machine may be busy
     if key:
         environment["VQREC_API_KEYS"] = f"{key}:read,ingest,admin"
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ def served_shop(artifacts: Path, folder: Path, key: str | None = None) -> Iterat
 
 def _is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz").status_code == 200
+        return httpx.get(f"{url}/readyz", timeout=30).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -135,7 +135,7 @@ def test_an_adapter_that_the_disk_has_no_room_for_is_refused_and_leaves_nothing(
 
 
 def test_a_backup_whose_service_is_killed_meanwhile_leaves_nothing_and_is_made_of_what_it_left(
-    service: ServiceProcess, tmp_path: Path
+    service: ServiceProcess, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     options = ["--out", str(tmp_path / "backup"), "--data-dir", str(service.folder)]
     before = points.stopping("service.backup.reading:DomainReading._catch_up")
@@ -148,6 +148,7 @@ def test_a_backup_whose_service_is_killed_meanwhile_leaves_nothing_and_is_made_o
         points.until_stopped(process.pid)
         wait_until(lambda: feed.statuses[201] > 10, "it is written to meanwhile")
         service.kill()
+        wait_until(lambda: not _answers(redis_client), "its Redis has ended with it")
         process.send_signal(signal.SIGCONT)
         told = process.communicate()[1].decode()
     assert process.returncode == 1
@@ -171,6 +172,13 @@ def put_next() -> Ask:
             return http.put(f"{url}/v1/domains/shop/items/fed-{next(numbers)}", json={"text": "fed"})
 
     return put_one_more
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
 
 
 def _pid(client: redis.Redis) -> int:

@@ -38,9 +38,10 @@ def test_a_prefix_that_restricts_nothing_ends_the_start(prefix: str, fault: str)
         UrlPrefix.parse(prefix)
 
 
-def test_a_password_in_a_prefix_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("password", ["hidden", "hid/hidden", "hidden@den"])
+def test_a_password_in_a_prefix_is_refused_and_not_repeated(password: str) -> None:
     with pytest.raises(ConfigurationError, match="one of") as raised:
-        UrlPrefix.parse("https://user:hidden@artifacts.example/vqrec")
+        UrlPrefix.parse(f"https://user:{password}@artifacts.example/vqrec")
     assert "hidden" not in raised.value.detail
     assert "user" not in raised.value.detail
     assert "artifacts.example" in raised.value.detail

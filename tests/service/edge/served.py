@@ -65,6 +65,7 @@ def make_edge(
         "most": 1,
         "connections": 1000,
         "body_bytes": 1 << 20,
+        "largest_body": 1 << 30,
         "client_seconds": LONG,
         "idle_seconds": LONG,
         "burst": 1,

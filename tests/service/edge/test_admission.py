@@ -193,13 +193,22 @@ def test_one_that_asks_now_and_then_is_admitted_however_many_flood(floods: int, 
     assert tested.in_flight <= max(64 * 1.25 * burst, floods)
 
 
-def test_a_body_that_is_alone_may_take_any_memory_and_others_only_what_is_left() -> None:
+def test_a_body_that_is_alone_may_take_any_memory_and_others_of_its_share_what_it_leaves() -> None:
     memory = BodyMemory(100)
-    assert memory.take(already=0, more=80)
-    assert not memory.take(already=0, more=30)
-    assert memory.take(already=0, more=20)
-    assert not memory.take(already=80, more=10)
-    memory.give(20)
-    assert memory.take(already=80, more=1000)
-    memory.give(1080)
+    assert memory.take("shop", already=0, more=60)
+    assert not memory.take("shop", already=0, more=30)
+    assert memory.take("shop", already=0, more=20)
+    assert not memory.take("shop", already=60, more=10)
+    memory.give("shop", 20)
+    assert memory.take("shop", already=60, more=1000)
+    memory.give("shop", 1060)
     assert memory.taken == 0
+
+
+def test_one_share_never_takes_all_the_memory_for_bodies() -> None:
+    memory = BodyMemory(100)
+    assert sum(memory.take("flood", already=0, more=10) for _ in range(20)) == 8
+    assert memory.take("shop", already=0, more=90)
+    assert not memory.take("third", already=0, more=1)
+    memory.give("shop", 90)
+    assert memory.take("third", already=0, more=1)

@@ -197,6 +197,32 @@ async def test_of_large_bodies_that_come_together_as_many_are_taken_as_there_is_
     assert edge.body_bytes == 0
 
 
+@pytest.mark.parametrize("announced", [300_000, 10**12])
+async def test_large_bodies_of_one_domain_leave_room_for_those_of_others(announced: int) -> None:
+    app, edge = Held(), make_edge(body_bytes=1_000_000, largest_body=500_000)
+    app.released.set()
+    async with served(app, edge) as port, AsyncExitStack() as clients:
+        for _ in range(8):
+            flood = await clients.enter_async_context(connected(port))
+            flood.send((HEAD.replace("/shop/", "/other/") % announced).encode() + bytes(70_000))
+        await until(lambda: _held(edge, 70_000))
+        client = await clients.enter_async_context(connected(port))
+        client.send((HEAD % 400_000).encode() + bytes(400_000))
+        assert (await client.answer())[0] == 200
+
+
+async def test_who_has_no_key_takes_nothing_of_the_memory() -> None:
+    app, edge = Held(), make_edge(keys="name=feed sha256=" + "0" * 64 + " scopes=ingest", body_bytes=1_000_000)
+    async with served(app, edge) as port, connected(port) as stranger:
+        stranger.send((HEAD.replace("/shop/", "/sh%%6fp/") % 10**12).encode() + bytes(200_000))
+        await until(lambda: _has_started(app))
+        assert edge.body_bytes == 0
+
+
+async def _has_started(app: Held) -> bool:
+    return app.started > 0
+
+
 async def test_who_is_refused_for_memory_may_send_to_the_end_and_finds_the_answer() -> None:
     app, edge = Held(), make_edge(body_bytes=100_000)
     async with served(app, edge) as port, connected(port) as first, connected(port) as second:
