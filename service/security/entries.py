@@ -18,6 +18,7 @@ from service.security.rate_limit import Rate
 MOST_KEYS = 1000
 MOST_DOMAINS = 100
 _FIRST_WORD = "name="
+_OF_THE_EXAMPLE = "replace-me"  # how the keys in docker/api-keys.example begin
 
 
 def _split(value: object) -> object:
@@ -136,6 +137,8 @@ def _plain_key(word: str, unnamed: str) -> ApiKey:
         raise ValueError(f"an entry is KEY:scope,scope with scopes of {', '.join(SCOPES)}")
     if not MIN_LENGTH <= len(key) <= MAX_LENGTH:
         raise ValueError(f"a key has {MIN_LENGTH} to {MAX_LENGTH} characters")
+    if key.startswith(_OF_THE_EXAMPLE):
+        raise ValueError("this key is the example's, which everybody knows: put one of your own there (vqrec key)")
     return ApiKey(unnamed, digest_of(key), frozenset(cast(list[Scope], scopes)), length=len(key))
 
 

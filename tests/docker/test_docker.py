@@ -146,7 +146,7 @@ def test_compose_trains_only_when_it_is_asked_to(compose: dict[str, Any]) -> Non
 
 def test_compose_takes_keys_from_a_file_whose_example_the_service_can_read(compose: dict[str, Any]) -> None:
     path = Path(compose["secrets"]["api-keys"]["file"])
-    keys = parse_keys((REPOSITORY / f"{path}.example").read_text())
+    keys = parse_keys((REPOSITORY / f"{path}.example").read_text().replace("replace-me", "replaced"))
     assert {scope for key in keys.keys for scope in key.scopes} == {"read", "ingest", "admin"}
     assert compose["services"]["service-1"]["environment"]["VQREC_API_KEYS_FILE"] == "/run/secrets/api-keys"
     assert not any("KEY" in name and "FILE" not in name for name in compose["services"]["service-1"]["environment"])

@@ -1,6 +1,7 @@
 """How keys are written down."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -145,3 +146,9 @@ def test_a_key_that_stands_twice_and_may_do_the_same_counts_once() -> None:
 
 def test_nothing_is_no_key() -> None:
     assert parse_keys("# nothing\n \n") == join_keys() == ApiKeys()
+
+
+def test_the_keys_of_the_example_open_nothing() -> None:
+    example = Path(__file__).parents[3] / "docker" / "api-keys.example"
+    with pytest.raises(ConfigurationError, match=r"line \d+: this key is the example's"):
+        parse_keys(example.read_text())
