@@ -27,11 +27,6 @@ class Caller:
         """Whether it may know of this domain."""
         return True
 
-    def admit(self, needed: Scope, domain: str | None) -> None:
-        """Let one request in, or raise what :meth:`check` does."""
-        self.check(needed, domain)
-        self.spend()
-
     def check(self, needed: Scope, domain: str | None) -> None:
         """See whether one request may come in.
 

@@ -39,13 +39,6 @@ class TokenBucket:
         self._clock = clock
         self._tokens, self._filled_at = rate.burst, clock()
 
-    def take(self) -> float:
-        """Take a token. 0, or where there is none the seconds until there is one."""
-        wait = self.wait()
-        if not wait:
-            self.owe(1)
-        return wait
-
     def wait(self) -> float:
         """Seconds until there is a token to be taken; 0 where there is one."""
         now = self._clock()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import redis
 
 from tests.integration.faults.processes import RedisProcess, ServiceProcess
 from tests.integration.faults.shop import TOOLS, put, serves
@@ -69,3 +70,10 @@ def pair(processes: Pair, store: TinyStore) -> Pair:
         )
         service.until_well()
     return processes
+
+
+@pytest.fixture
+def redis_client(service: ServiceProcess) -> Iterator[redis.Redis]:
+    """Of the Redis that the service of a module runs itself."""
+    with redis.Redis(unix_socket_path=str(service.folder / "redis" / "redis.sock"), socket_timeout=30) as client:
+        yield client

@@ -94,12 +94,6 @@ def service(store: TinyStore, folder: Path, clock: Clock) -> Iterator[ServicePro
         yield service
 
 
-@pytest.fixture
-def redis_client(service: ServiceProcess) -> Iterator[redis.Redis]:
-    with redis.Redis(unix_socket_path=str(service.folder / "redis" / "redis.sock"), socket_timeout=30) as client:
-        yield client
-
-
 def test_a_clock_that_is_set_ahead_and_back_changes_nothing(
     service: ServiceProcess, clock: Clock, store: TinyStore, redis_client: redis.Redis
 ) -> None:

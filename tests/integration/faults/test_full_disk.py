@@ -41,12 +41,6 @@ def service(store: TinyStore, folder: Path, published: Path) -> Iterator[Service
         yield service
 
 
-@pytest.fixture
-def redis_client(service: ServiceProcess) -> Iterator[redis.Redis]:
-    with redis.Redis(unix_socket_path=str(service.folder / "redis" / "redis.sock"), socket_timeout=30) as client:
-        yield client
-
-
 def test_an_embedded_redis_that_is_killed_comes_back_with_all_it_acknowledged(
     service: ServiceProcess, store: TinyStore, redis_client: redis.Redis
 ) -> None:

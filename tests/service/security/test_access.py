@@ -25,7 +25,9 @@ def access_of(*keys: ApiKey, metrics: Metrics | None = None, default: Rate | Non
 
 
 def ask(access: Access, value: str = ONE, domain: str | None = "shop") -> None:
-    access.caller(value.encode()).admit("read", domain)
+    caller = access.caller(value.encode())
+    caller.check("read", domain)
+    caller.spend()
 
 
 def requests_of(metrics: Metrics, name: str, outcome: str) -> float | None:
@@ -147,7 +149,8 @@ def test_without_keys_everybody_may_do_everything_as_often_as_they_like() -> Non
     access = Access(parse_keys(""), Rate(0.001, 1.0), Metrics(), now=lambda: 0.0, clock=lambda: 0.0)
     assert not access.asks_for_keys
     for _ in range(10):
-        access.anyone.admit("admin", "shop")
+        access.anyone.check("admin", "shop")
+        access.anyone.spend()
         access.anyone.owe(1000)
     assert access.anyone.covers("shop")
     assert access.anyone.name is None
