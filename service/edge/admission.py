@@ -3,12 +3,14 @@
 from asyncio import Task
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import exp
 
 _REMEMBERED = 256.0  # answers over which a pace is a mean
 _ASSUMED_PACE = 0.001  # seconds from one answer to the next, until it is measured
 _EAGERNESS = 4  # a share may hold as many times what is left for all
 _ALONE = _EAGERNESS / (_EAGERNESS + 1)  # of the room, what a share gets that is alone
-_CALM = 1.0  # seconds without a refusal after which more may be in flight than will be answered in time
+_STANDING = 0.75  # of its room, what a lane keeps taken while a queue stands
+_MEMORY = 0.5  # seconds over which that is a mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class LaneConfig:
         fewest: requests in flight that are never too many.
         most: requests in flight at most.
         longest_wait: seconds that the last one admitted may expect to wait; 0: ``most`` alone counts.
-        burst: how many times as many may be in flight while nobody is refused.
+        burst: how many times as many may be in flight while no queue stands.
     """
 
     fewest: int
@@ -36,7 +38,10 @@ class Lane:
 
     Too many in flight are no overload yet: clients that each wait for an answer before they ask again make a queue that
     stays and does not grow, and to refuse some of them would only have them ask more often. A queue that grows to
-    several times the limit is one, and then nothing above the limit is admitted until for a second nobody was refused.
+    several times the limit is one: it stands, and nothing above the limit is admitted, until for half a second less
+    than three quarters of the limit was in flight on average. That nobody is refused would be too much to wait for:
+    under a load that can be carried requests still come together now and then. (Whether a queue stands, and not how
+    long it is, is what tells an overload: Nichols, Jacobson, "Controlling Queue Delay", ACM Queue 10, 2012.)
 
     The lane is shared: each share may hold at most four times what is left for all. So a share that is alone gets four
     fifths, and those that want more than their part get equal parts; nobody's part has to be told beforehand
@@ -55,11 +60,14 @@ class Lane:
         self._held: dict[str, int] = {}
         self._answers, self._seconds = 1.0, _ASSUMED_PACE
         self._last_answer: float | None = None  # while many are in flight
-        self._calm_at = 0.0
+        self._stands = False
+        self._fullness, self._noted_at = 0.0, 0.0  # of its room and when, while a queue stands
         self.room = self._room()
 
     def admit(self, share: str) -> bool:
         """Take a place for ``share``, if there is one."""
+        if self._stands:
+            self._note_fullness()
         held = self._held.get(share, 0)
         if held and held >= _EAGERNESS * (self.room - self.in_flight) and not self._is_in_burst(held):
             return False
@@ -73,6 +81,8 @@ class Lane:
         Args:
             answered: whether what was asked for was computed; how fast anything else goes tells nothing.
         """
+        if self._stands:
+            self._note_fullness()
         if answered:
             self._note_answer()
         self.in_flight -= 1
@@ -83,12 +93,19 @@ class Lane:
             del self._held[share]
 
     def _is_in_burst(self, held: int) -> bool:
-        now = self._clock()
         has_room = held < _EAGERNESS * (self._config.burst * self.room - self.in_flight)
-        if has_room and (self._is_below_its_part(held) or now >= self._calm_at):
+        if has_room and (self._is_below_its_part(held) or not self._stands):
             return True
-        self._calm_at = now + _CALM
+        if not self._stands:
+            self._stands, self._fullness, self._noted_at = True, 1.0, self._clock()
         return False
+
+    def _note_fullness(self) -> None:
+        now = self._clock()
+        fading = exp((self._noted_at - now) / _MEMORY)
+        taken = min(1.0, self.in_flight / (_ALONE * self.room))
+        self._fullness, self._noted_at = fading * self._fullness + (1 - fading) * taken, now
+        self._stands = self._fullness >= _STANDING
 
     def _is_below_its_part(self, held: int) -> bool:
         """Whether it is others that hold too much."""

@@ -133,17 +133,34 @@ def test_a_burst_has_an_end() -> None:
     assert fill(lane(fewest=10, most=10, burst=4), "a") == 40
 
 
-def test_while_anybody_is_refused_there_is_no_other_burst() -> None:
+def test_while_a_queue_stands_there_is_no_other_burst() -> None:
     clock = Clock()
     tested = lane(clock, fewest=10, most=10, burst=4)
     fill(tested, "a")
-    for _ in range(5):
-        drain(tested)
-        clock.now += 0.9
-        assert fill(tested, "a") == 10
+    while tested.in_flight > 10:
+        tested.release("a", answered=True)
+    for _ in range(1000):
+        clock.now += 0.009
+        for _ in range(8):  # answered together, as a batch is, and as many ask again in no time
+            tested.release("a", answered=True)
+        clock.now += 0.001
+        assert fill(tested, "a") == 8
+
+
+@pytest.mark.parametrize("clump", [2, 6])
+def test_a_burst_is_possible_again_under_a_load_that_can_be_carried_though_some_come_together(clump: int) -> None:
+    clock = Clock()
+    tested = lane(clock, fewest=10, most=10, burst=4)
+    fill(tested, "a")
     drain(tested)
-    clock.now += 1.1
-    assert fill(tested, "a") == 40
+    fill(tested, "a", tries=6)
+    for _ in range(100):
+        fill(tested, "a", tries=clump)  # six of them are too many
+        clock.now += 0.002
+        while tested.in_flight > 6:
+            tested.release("a", answered=True)
+        clock.now += 0.008
+    assert fill(tested, "a") == 34
 
 
 def test_a_queue_that_comes_and_goes_is_a_burst_every_time() -> None:
