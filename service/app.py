@@ -16,6 +16,7 @@ from models.store import ArtifactStore
 from service.admin.endpoints import router as admin_router
 from service.admin.operations import Operations
 from service.admin.service import AdminService
+from service.blocking_threads import start_blocking_threads
 from service.catalog.directory import DomainDirectory
 from service.catalog.memory import tune_allocator
 from service.catalog.reconciler import Reconciler
@@ -55,6 +56,8 @@ from service.stopping import Stopping
 from service.tracing.switch import Untraced, tracing
 
 log = structlog.get_logger(__name__)
+
+_WAITING_THREADS = 4  # that fetch adapters or read files while as many as there are processors compute
 
 
 def create_app(settings: Settings, stopping: Stopping | None = None) -> FastAPI:
@@ -109,6 +112,7 @@ async def _lifespan(
     _: FastAPI, settings: Settings, metrics: Metrics, access: Access, stopping: Stopping, traces: Untraced
 ) -> AsyncIterator[LifespanState]:
     tune_allocator(available_cpus())
+    start_blocking_threads(available_cpus() + _WAITING_THREADS)
     # Left in the reverse order: what was accepted is answered, then followers stop, then Redis, then its server.
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(traces.running())
@@ -116,9 +120,14 @@ async def _lifespan(
         sources = await asyncio.to_thread(_adapter_sources, settings)  # first, since what is wrong with it is a setting
         redis = await _connect_redis(stack, settings, metrics)
         await stack.enter_async_context(saying_once(redis))
-        apply, build, recommend = (
+        apply, build, scrape, recommend = (
             stack.enter_context(ComputeThreads(workers, name, metrics))
-            for name, workers in (("apply", 1), ("build", 1), ("recommend", threads(settings.network_threads)))
+            for name, workers in (
+                ("apply", 1),
+                ("build", 1),
+                ("metrics", 1),
+                ("recommend", threads(settings.network_threads)),
+            )
         )
         context = ReplicaContext(redis, metrics, apply, build, settings.stream_length, _index_config(settings))
         await _warm_up()
@@ -137,6 +146,7 @@ async def _lifespan(
             app=AppState(
                 settings=settings,
                 metrics=metrics,
+                scrape=scrape,
                 access=access,
                 redis=redis,
                 registry=registry,

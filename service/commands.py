@@ -3,10 +3,10 @@
 import gc
 import os
 import resource
+import signal
 import stat
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -19,6 +19,7 @@ from service.app import create_app
 from service.doctor import examine
 from service.edge.protocol import EdgeProtocol
 from service.errors import ConfigurationError
+from service.listening import listening_fault
 from service.logs import configure_logging
 from service.security.loopback import is_loopback
 from service.server import DrainingServer
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 # Python's own is 5 ms: the event loop would wait as long for a thread that reads a bulk or applies one, at every turn.
 _SWITCH_SECONDS = 0.001
+_STOPPED_BY_HAND = 128 + signal.SIGINT  # as shells have it
 _OTHER_FILES = 512  # connections to Redis, artifacts, and what is answered beyond the connections that are served
 
 
@@ -44,6 +46,7 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
         settings = load_settings(artifacts=artifacts, data_dir=data_dir)
         check_exposure(host, settings)
         check_folders(settings)
+        check_port(host, port)
         stopping = Stopping()
         app = _Lifespan(create_app(settings, stopping))
     except ConfigurationError as error:
@@ -72,8 +75,13 @@ def serve(host: str, port: int, artifacts: Path | None, data_dir: Path | None) -
         log.warning("no-artifacts", folder=str(settings.artifacts))
     _allow_files(settings.connections + _OTHER_FILES)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    with suppress(SystemExit):  # uvicorn's way to say that it did not start
+    try:
         server.run()
+    except KeyboardInterrupt:  # which uvicorn raises anew once everything has ended in order
+        click.echo("stopped by Ctrl-C", err=True)
+        raise SystemExit(_STOPPED_BY_HAND) from None
+    except SystemExit:  # uvicorn's way to say that it did not start
+        pass
     if not server.started:
         reason = app.fault.detail if app.fault else "the service did not start; the log above says why"
         raise click.ClickException(reason)
@@ -162,6 +170,17 @@ def check_exposure(host: str, settings: Settings) -> None:
         f"without API keys the service listens on loopback only, and {host} is not: "
         "set VQREC_API_KEYS or VQREC_API_KEYS_FILE, or leave out --host"
     )
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse to start where the service could not listen in the end.
+
+    Raises:
+        ConfigurationError: saying why, and what to do.
+    """
+    fault = listening_fault(host, port)
+    if fault is not None:
+        raise ConfigurationError(fault)
 
 
 def check_folders(settings: Settings) -> None:

@@ -22,6 +22,7 @@ from models.errors import VqrecError
 from models.manifest import TextEncoderManifest
 from models.store import ADAPTERS, BACKBONES, TEXT_ENCODERS, ArtifactStore
 from service.inference.runtime import find_backbone
+from service.listening import listening_fault
 from service.metrics import Metrics
 from service.redis_client import RedisClient
 from service.redis_durability import RedisAccount, Severity, ask
@@ -190,13 +191,8 @@ def _tracing(settings: Settings) -> Iterator[Finding]:
 
 
 def _port(port: int) -> Finding:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            return Finding(f"port {port}", "taken", f"{error.strerror}: choose another with --port")
-    return Finding(f"port {port}", "free")
+    fault = listening_fault("127.0.0.1", port)
+    return Finding(f"port {port}", "free" if fault is None else "not free", fault)
 
 
 def _api_keys(settings: Settings) -> Iterator[Finding]:

@@ -1,11 +1,14 @@
 """How every router of the service reads JSON: what the standard does not know, and what is no text, is refused."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from email.message import Message
+from functools import partial
 from json import JSONDecodeError
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
@@ -25,8 +28,9 @@ __all__ = [
 
 
 MAX_JSON_BYTES = 8 << 20
-"""Of a body that the event loop parses itself, which takes it up to a tenth of a second for each MiB."""
+"""Of a body that is no bulk. To parse it stops all threads, for up to a tenth of a second for each MiB."""
 
+_SMALL = 64 << 10  # bytes of a body that the event loop reads itself
 
 MAX_JSON_PARTS = 350_000
 """Objects and lists in it, and colons, one behind each key: millions take the event loop seconds. A call of many needs
@@ -39,13 +43,33 @@ class StrictJsonRequest(Request):
     async def json(self) -> Any:  # noqa: ANN401  (any JSON value)
         if not hasattr(self, "_json"):
             body = await self.body()
-            if len(body) > MAX_JSON_BYTES:
-                raise HTTPException(413, f"a JSON body other than a bulk may have {MAX_JSON_BYTES} bytes")
-            if has_too_many_parts(body):
-                parts = f"{MAX_JSON_PARTS} objects and lists, and as many keys"
-                raise HTTPException(413, f"a JSON body other than a bulk may hold {parts}")
+            _check_size(body)
             self._json = parse_json(body)
         return self._json
+
+    async def read_aside(self, validate: Callable[[Any], tuple[Any, list[Any]]]) -> None:
+        """Parse and validate a large body in a thread; the framework finds it valid at once then.
+
+        What is no JSON is left to :meth:`json`.
+
+        Args:
+            validate: gives what a value is once it is valid, and what is wrong with it.
+
+        Raises:
+            RequestValidationError: if anything is.
+            HTTPException: if the body is too large.
+        """
+        body = await self.body()
+        if len(body) <= _SMALL:
+            return
+        _check_size(body)
+        try:
+            read, faults = await asyncio.to_thread(lambda: validate(parse_json(body)))
+        except JSONDecodeError:
+            return
+        if faults:
+            raise RequestValidationError(faults)
+        self._json = read
 
 
 class StrictJsonRoute(APIRoute):
@@ -54,6 +78,8 @@ class StrictJsonRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         takes_json = self.body_field is not None
+        # One model: that of several parameters of the body would be another to the framework.
+        validate = partial(self.body_field.validate, loc=("body",)) if self.body_field is not None else None
         guards = [each.dependency for each in self.dependencies if isinstance(each.dependency, RequiredScope)]
 
         async def handle_strictly(request: Request) -> Response:
@@ -63,9 +89,25 @@ class StrictJsonRoute(APIRoute):
                 _check_encoding(request)
                 if takes_json:
                     _check_content_type(request)
-            return await handle(StrictJsonRequest(request.scope, request.receive))
+            strict = StrictJsonRequest(request.scope, request.receive)
+            if validate is not None and _may_be_large(request):
+                await strict.read_aside(validate)
+            return await handle(strict)
 
         return handle_strictly
+
+
+def _may_be_large(request: Request) -> bool:
+    length = request.headers.get("content-length", "")
+    return not length.isdecimal() or int(length) > _SMALL
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > MAX_JSON_BYTES:
+        raise HTTPException(413, f"a JSON body other than a bulk may have {MAX_JSON_BYTES} bytes")
+    if has_too_many_parts(body):
+        parts = f"{MAX_JSON_PARTS} objects and lists, and as many keys"
+        raise HTTPException(413, f"a JSON body other than a bulk may hold {parts}")
 
 
 def _check_content_type(request: Request) -> None:

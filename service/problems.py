@@ -108,6 +108,8 @@ async def _on_validation_error(request: Request, raised: Exception) -> JSONRespo
         reason = errors[0].get("ctx", {}).get("error", "")
         malformed = MalformedJsonError(f"the body is not JSON: {reason}")
         return problem_of(malformed, request.url.path, _request_id(request))
+    if errors and errors[0]["type"] == "missing" and errors[0]["loc"] == ("body",):
+        errors = [{**errors[0], "msg": "the request has no body: send a JSON document"}]
     faults = faults_of(errors)
     return problem_of(InvalidRequestError(summary_of(faults)), request.url.path, _request_id(request), faults)
 

@@ -106,6 +106,8 @@ class RedisClient:
         try:
             result = await asyncio.shield(task)
         except (RedisError, OSError) as error:
+            if isinstance(error, RedisError) and _refusal(error) == "READONLY":
+                await self._connect_anew()
             raise self._translated(error) from error
         self._metrics.redis_up.set(1)
         return result
@@ -116,6 +118,16 @@ class RedisClient:
         if self._under_way:
             await asyncio.wait(self._under_way)
         await self.commands.connection_pool.disconnect()
+
+    async def _connect_anew(self) -> None:
+        """Let go of every connection, those in use once their command is done.
+
+        A server that became read-only was demoted, and the name in the URL may lead to its successor by now.
+        Connections that were made before stay with it for as long as it runs.
+        """
+        for redis in (self.commands, self.blocking):
+            await redis.connection_pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]  # redis leaves it so
+            await redis.connection_pool.disconnect(inuse_connections=False)
 
     def _forget(self, task: "asyncio.Future[Any]") -> None:
         self._under_way.discard(task)

@@ -181,12 +181,16 @@ def _command(binary: Path, config: RedisServerConfig, socket: Path) -> list[str]
 async def _lock(lock: IO[str], folder: Path) -> None:
     # A service that was killed leaves its server a moment of life, in which it writes its file to the end.
     deadline = asyncio.get_running_loop().time() + _LOCK_SECONDS
+    is_told = False
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if asyncio.get_running_loop().time() >= deadline:
                 raise ConfigurationError(f"another service uses {folder}; give this one its own --data-dir") from error
+            if not is_told:
+                is_told = True
+                log.warning("data-directory-in-use", folder=str(folder), seconds=_LOCK_SECONDS)
             await asyncio.sleep(_POLL_SECONDS)
         else:
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from functools import partial
 from socket import socket
 from types import FrameType
 
@@ -37,6 +38,8 @@ class DrainingServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See uvicorn: it is the handler of both signals."""
         self._drains = sig == signal.SIGTERM and not self.should_exit
+        if not self.started:  # and not from within the handler, which may have come in the middle of another line
+            asyncio.get_running_loop().call_soon_threadsafe(partial(log.info, "stopping-once-started"))
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:

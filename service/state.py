@@ -1,5 +1,6 @@
 """What the lifespan makes and every request finds: one typed object, reached through ``service.dependencies``."""
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -19,10 +20,15 @@ from service.stopping import Stopping
 
 @dataclass(frozen=True)
 class AppState:
-    """The running service, as its endpoints use it."""
+    """The running service, as its endpoints use it.
+
+    Args:
+        scrape: writes what Prometheus reads, and waits for nothing else.
+    """
 
     settings: Settings
     metrics: Metrics
+    scrape: Executor
     access: Access
     redis: RedisClient
     registry: Registry

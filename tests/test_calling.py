@@ -1,5 +1,6 @@
-"""The page for a shop's developers, run as it stands there against a service with keys."""
+"""The pages for a shop's developers, run as they stand there against a service with keys."""
 
+import json
 import os
 import re
 import runpy
@@ -14,19 +15,18 @@ from tests.integration.faults.processes import ServiceProcess
 from tests.integration.faults.waiting import wait_until
 from tests.tiny_models import write_tiny_store
 
-PAGE = Path(__file__).parents[1] / "docs" / "calling.md"
-READ, INGEST, ADMIN = "key-of-the-storefront", "key-of-the-feed", "key-of-the-operator"
-KEYS = f"{READ}:read {INGEST}:ingest {ADMIN}:admin,read"
+DOCS = Path(__file__).parents[1] / "docs"
+READ, INGEST, ADMIN, TRIAL = "key-of-the-storefront", "key-of-the-feed", "key-of-the-operator", "key-of-a-developer"
+KEYS = f"{READ}:read {INGEST}:ingest {ADMIN}:admin,read {TRIAL}:read,ingest"
 ITEMS = [{"item_id": f"A{n}", "text": f"rope of {n} metres", "attributes": {"price": float(n)}} for n in range(1, 8)]
 
 Page = Mapping[str, Any]
 """What the page's program defines."""
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(
-        rf"^<!-- test: calling -->\n```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
-    )
+def _blocks(language: str, page: str = "calling") -> list[str]:
+    text = (DOCS / f"{page}.md").read_text()
+    return re.findall(rf"^<!-- test: {page} -->\n```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -101,18 +101,28 @@ def test_an_invalid_item_is_logged(page: Page, caplog: pytest.LogCaptureFixture)
 
 
 def test_commands_by_hand(page: Page, service: ServiceProcess) -> None:
-    (script,) = _blocks("bash")
     assert page
-    done = subprocess.run(
-        ["/bin/bash", "-euo", "pipefail", "-c", script],
-        env={**os.environ, **_environment(service)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count('"source":"model"') == 3
-    assert '"status":"updated"' in done.stdout
+    shown = _run("calling", _environment(service))
+    assert shown.count('"source":"model"') == 3
+    assert '"status":"updated"' in shown
+
+
+def test_calls_to_try_out(page: Page, service: ServiceProcess) -> None:
+    assert page
+    where = {"URL": service.url, "DOMAIN": "shop", "KEY": TRIAL}
+    answers = [json.loads(line) for line in _run("rest", where).splitlines() if line]  # a DELETE has none
+    domains, put, bulk, patched, stored, plain, filtered, popular, batch, similar = answers
+    assert [domain["domain"] for domain in domains["domains"]] == ["shop"]
+    assert (put["status"], bulk["created"], patched["status"]) == ("created", 2, "updated")
+    assert stored["attributes"] == {"price": 89.5, "in_stock": True}
+    assert len(plain["items"]) == len(popular["items"]) == len(similar["items"]) == 3
+    assert "MY-1" in [item["item_id"] for item in filtered["items"]]
+    assert all(item["attributes"]["price"] <= 90 for item in filtered["items"])
+    assert popular["fallback"] is True
+    assert len(batch["results"]) == 2
+    assert all(answer["items"] for answer in batch["results"])
+    kept = service.http.get("/v1/domains/shop", headers={"X-API-Key": TRIAL}).json()["items"]
+    assert kept == len(ITEMS)
 
 
 def test_a_page_does_without_a_service_that_is_gone(page: Page, service: ServiceProcess) -> None:
@@ -124,6 +134,20 @@ def test_a_page_does_without_a_service_that_is_gone(page: Page, service: Service
         service.resume()
     service.kill()
     assert page["recommend"](["A1"])["items"][0]["source"] == "shop"
+
+
+def _run(page: str, environment: Mapping[str, str]) -> str:
+    """What the page's commands print; none may fail."""
+    (script,) = _blocks("bash", page)
+    done = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", script],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def _be_patient(page: Page) -> None:

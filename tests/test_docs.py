@@ -118,7 +118,8 @@ def _read(page: str) -> str:
 
 
 def _fenced(page: str) -> list[str]:
-    return re.findall(r"^```\n(.*?)^```$", _read(page), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", _read(page), re.MULTILINE | re.DOTALL)
+    return [block for language, block in blocks if not language]
 
 
 def _documents(text: str) -> list[object]:

@@ -1,12 +1,11 @@
 """What the command line was told ─► what a stage is told. Torch is imported when it is called."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from training.command_options import DOMAIN_HELP
 
 if TYPE_CHECKING:
     from training.adapt_config import AdaptConfig
@@ -25,6 +24,7 @@ def training_config(options: dict[str, Any]) -> "TrainingConfig":
         patience=options["patience"],
         learning_rate=options["learning_rate"],
         network_rate=_network_rate(options),
+        weight_decay=TrainingConfig().fit.weight_decay,
         seed=options["seed"],
     )
     if options["codebook_size"] & (options["codebook_size"] - 1):
@@ -85,4 +85,9 @@ def domain_name(name: str) -> str:
     try:
         return str(TypeAdapter(DomainName).validate_python(name))
     except ValidationError as error:
-        raise click.BadParameter(f"{name!r} is not a domain name: {DOMAIN_HELP}") from error
+        meant = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63] or "shop"
+        raise click.BadParameter(
+            f"{name!r} is not a domain name: 1 to 63 lower-case letters, digits, - and _, the first a letter or a "
+            f"digit, such as {meant}",
+            param_hint="--domain",
+        ) from error

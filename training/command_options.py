@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 import click
 
 from models.manifest import MOST_HISTORY
+from training.out_folder import OutFile, OutFolder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
+FOLDER = OutFolder()
+NEW_FILE = OutFile()
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DOMAIN_HELP = "The name it is served under: lower-case letters, digits, - and _."
@@ -65,7 +67,9 @@ def network_options(stage: F) -> F:
             "--network-rate",
             default=None,
             type=click.FloatRange(0, 1000),
-            help="Of the network, as a part of that.  [default: 0; of pretrain 0.03, with permuted tables 1]",
+            help="How fast the network learns beside the table: the learning rate is multiplied by this. With 0 it "
+            "stays as it starts, from text, which is best for one shop alone.  [default: 0; of pretrain 0.03, with "
+            "permuted tables 1]",
         ),
         click.option("--text-encoder", default=None, help="A name on the hub or a folder.  [default: MiniLM]"),
         click.option(
@@ -76,7 +80,8 @@ def network_options(stage: F) -> F:
             default=1,
             show_default=True,
             type=click.IntRange(0, 8),
-            help="Of those, the ones that tell an item from its nearest kin.",
+            help="How many of the --codebooks tell items of one kind apart, where the others say what kind it is; "
+            "with 0 like items may share a code, and are then recommended alike.",
         ),
         click.option("--layers", default=2, show_default=True, type=click.IntRange(1, 64), help="Of the Transformer."),
         click.option("--heads", default=2, show_default=True, type=click.IntRange(1, 64), help="Of its attention."),

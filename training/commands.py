@@ -13,6 +13,7 @@ from training.command_options import (
     EXISTING_FILE,
     EXISTING_FOLDER,
     FOLDER,
+    NEW_FILE,
     data_option,
     network_options,
     out_option,
@@ -156,9 +157,7 @@ def adapt(backbone: Path, domain: str, out: Path, **options: Any) -> None:  # no
 @click.command()
 @data_option
 @click.option("--adapter", required=True, type=EXISTING_FOLDER, help="The adapter, in its artifact folder.")
-@click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the metrics here."
-)
+@click.option("--json", "json_file", type=NEW_FILE, help="Also write the metrics here.")
 def evaluate(data: Path, adapter: Path, json_file: Path | None) -> None:
     """Score the exported artifact: leave-one-out, full catalogue, seen items not removed."""
     from training.dataset import load_dataset  # noqa: PLC0415
@@ -201,7 +200,7 @@ def report(data: Path | None, adapters: tuple[str, ...], results: Path | None, o
 
 @click.command()
 @data_option
-@click.option("--domain", required=True, help="The domain that the service serves it under.")
+@click.option("--domain", required=True, help=DOMAIN_HELP)
 @click.option("--url", required=True, help="Of the service, such as http://127.0.0.1:8000.")
 @click.option("--api-key", envvar="VQREC_API_KEY", help="With the scope `ingest`.  [env: VQREC_API_KEY]")
 def ingest(data: Path, domain: str, url: str, api_key: str | None) -> None:
@@ -210,7 +209,8 @@ def ingest(data: Path, domain: str, url: str, api_key: str | None) -> None:
     from training.ingest import IngestTarget  # noqa: PLC0415
     from training.ingest import ingest as run  # noqa: PLC0415
 
-    counts = run(load_items(data), IngestTarget(url, domain, api_key))
+    target = IngestTarget(url, domain_name(domain), api_key)
+    counts = run(load_items(data), target)
     click.echo(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
     if counts.get("invalid"):
         raise click.ClickException(f"{counts['invalid']} items were refused; the others are served")

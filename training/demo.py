@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,11 @@ import httpx
 
 from models.errors import VqrecError
 from training.dataset import Dataset, load_dataset
-from training.local_service import checked, local_service, serve_adapter
+from training.demo_artifacts import identity, trained_once
+from training.local_service import check_free, checked, local_service, serve_adapter
 
+_PRETRAIN = ("--epochs", "10")
+_ADAPT = ("--epochs", "5")
 _NEW_ITEM = "demo-new-item"
 
 
@@ -27,18 +30,19 @@ _NEW_ITEM = "demo-new-item"
 def demo(folder: Path, port: int, oneshot: bool) -> None:
     """Two shops: generated, trained, served, and asked for recommendations."""
     started = time.monotonic()
-    data, artifacts = folder / "data", folder / "artifacts"
-    shutil.rmtree(folder / "service", ignore_errors=True)  # what an earlier demo serves may have another backbone
+    check_free(port)  # now, and not after minutes of training
+    data, artifacts, state = folder / "data", folder / "artifacts", folder / f"service-{port}"
+    shutil.rmtree(state, ignore_errors=True)  # what an earlier demo served may have another backbone
     shops = [Path(line) for line in _vqrec("sample", "--out", data).splitlines()]
-    backbone = _vqrec("pretrain", "--data", *shops, "--out", artifacts, "--epochs", 10)
-    adapters = {shop.name: _adapt(shop, backbone, artifacts) for shop in shops}
+    of = identity({shop.name: shop for shop in shops}, f"{_PRETRAIN} {_ADAPT}")
+    adapters = trained_once(folder / "trained.json", of, lambda: _train(shops, artifacts), _heading)
     for shop in shops:
         _heading(f"How good is the adapter of {shop.name}?")
         click.echo(_vqrec("evaluate", "--data", shop, "--adapter", adapters[shop.name]))
-    _heading(f"$ vqrec serve --artifacts {artifacts} --data-dir {folder / 'service'} --port {port}")
-    with local_service(artifacts, folder / "service", port) as client:
+    _heading(f"$ vqrec serve --artifacts {artifacts} --data-dir {state} --port {port}")
+    with local_service(artifacts, state, port) as client:
         for shop in shops:
-            serve_adapter(client, shop.name, Path(adapters[shop.name]))
+            serve_adapter(client, shop.name, adapters[shop.name])
             click.echo(_vqrec("ingest", "--data", shop, "--domain", shop.name, "--url", client.base_url))
             _show(client, shop.name, load_dataset(shop))
         _heading(f"Done in {time.monotonic() - started:.0f} s")
@@ -47,9 +51,10 @@ def demo(folder: Path, port: int, oneshot: bool) -> None:
             signal.pause()
 
 
-def _adapt(shop: Path, backbone: str, artifacts: Path) -> str:
-    options = ("--domain", shop.name, "--out", artifacts, "--epochs", 5)
-    return _vqrec("adapt", "--data", shop, "--backbone", backbone, *options)
+def _train(shops: Sequence[Path], artifacts: Path) -> dict[str, Path]:
+    backbone = _vqrec("pretrain", "--data", *shops, "--out", artifacts, *_PRETRAIN)
+    where = ("--backbone", backbone, "--out", artifacts)
+    return {shop.name: Path(_vqrec("adapt", "--data", shop, "--domain", shop.name, *where, *_ADAPT)) for shop in shops}
 
 
 def _vqrec(*arguments: object) -> str:

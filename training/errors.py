@@ -21,7 +21,7 @@ class RowError(DataError):
 
 
 class UnwritableError(VqrecError):
-    """What a library was to write cannot be written, mostly since the disk is full; of our own writes, OSError."""
+    """A place takes no files, or a library could not write, mostly since the disk is full; of our writes OSError."""
 
     status = 500
     slug = "unwritable"

@@ -30,12 +30,25 @@ class IngestTarget:
         domain: one that is served already.
         api_key: with the scope ``ingest``; None where the service asks for none.
         timeout: seconds for one call.
+
+    Raises:
+        ServiceError: if the URL can be none of a service.
     """
 
     url: str
     domain: str
     api_key: str | None = None
     timeout: float = 120.0
+
+    def __post_init__(self) -> None:
+        try:
+            url = httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise ServiceError(f"{self.url!r} is no URL: {error}") from error
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ServiceError(
+                f"{self.url!r} is no URL of a service: it begins with http:// or https://, such as http://127.0.0.1:8000"
+            )
 
 
 def ingest(items: Items, target: IngestTarget) -> dict[str, int]:
@@ -49,10 +62,6 @@ def ingest(items: Items, target: IngestTarget) -> dict[str, int]:
     """
     if len(items) == 0:
         raise DataError("there are no items to ingest")
-    try:
-        httpx.URL(target.url)
-    except httpx.InvalidURL as error:
-        raise ServiceError(f"{target.url!r} is no URL: {error}") from error
     counts: Counter[str] = Counter()
     headers = {"X-API-Key": target.api_key} if target.api_key else {}
     with (
@@ -91,7 +100,9 @@ def _send(client: httpx.Client, path: str, chunk: list[dict[str, object]]) -> li
         try:
             response = client.post(path, json=chunk)
         except httpx.HTTPError as error:
-            raise ServiceError(f"{client.base_url} does not answer ({type(error).__name__}: {error})") from error
+            raise ServiceError(
+                f"{client.base_url} does not answer ({type(error).__name__}: {error}): does `vqrec serve` run there?"
+            ) from error
         if response.status_code in (429, 503) and attempt + 1 < _ATTEMPTS:
             _wait(response)
             continue

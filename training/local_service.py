@@ -62,7 +62,7 @@ def local_process(
     Raises:
         ServiceError: if the port is taken, or the service stops at once or is not ready in time.
     """
-    _check_free(port)
+    check_free(port)
     options = ["--port", str(port), "--artifacts", str(artifacts), "--data-dir", str(data_dir)]
     # `env` adds to what the process inherits, and becomes the service: its pid stays.
     # Nobody but its client sends it traffic, so there is nobody to wait for when it stops.
@@ -112,7 +112,8 @@ def checked(response: httpx.Response) -> dict[str, Any]:
     return answer
 
 
-def _check_free(port: int) -> None:
+def check_free(port: int) -> None:
+    """Raises ServiceError if something listens on this port of loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -69,6 +69,8 @@ def prepare(config: PrepareConfig) -> PrepareSummary:
     bad_rows = BadRows()
     items, items_read = _read_items(config.source, bad_rows)
     log, interactions_read, unknown = _read_interactions(config.source, items, bad_rows)
+    if interactions_read == 0:
+        raise DataError(f"{', '.join(map(str, config.source.paths[1:]))} holds no interactions")
 
     dropped = Counter({UNKNOWN_ITEM: unknown})
     log = _deduplicated(log, INTERACTION_COLUMNS, DUPLICATE_ROW, dropped)
@@ -96,6 +98,7 @@ def prepare(config: PrepareConfig) -> PrepareSummary:
         ),
         interactions=TableSummary.of(interactions_read, {**bad_rows.counts.get("interactions", {}), **dropped}),
         bad_rows=tuple(bad_rows.examples),
+        notes=tuple(bad_rows.notes),
     )
     _write(config.out, item_table(kept[item_id] for item_id in sorted(kept)), log, summary)
     return summary

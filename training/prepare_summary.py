@@ -21,18 +21,26 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class PrepareSummary:
-    """The outcome of one run. ``bad_rows`` are the first few of each kind, with file and line."""
+    """The outcome of one run.
+
+    Args:
+        users: that are left.
+        items, interactions: by row.
+        bad_rows: the first few of each kind, with file and line.
+        notes: what is to be known of the files, with file and line.
+    """
 
     users: int
     items: TableSummary
     interactions: TableSummary
     bad_rows: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     def __str__(self) -> str:
-        """A small table for people."""
+        """A small table for people, and the notes."""
         lines: list[tuple[str, int]] = []
         for name, table in (("items", self.items), ("interactions", self.interactions)):
             lines.append((f"{name} read", table.read))
@@ -40,4 +48,5 @@ class PrepareSummary:
             lines.append((f"{name} kept", table.kept))
         lines.append(("users", self.users))
         width = max(len(label) for label, _ in lines)
-        return "\n".join(f"{label:<{width}}  {count:>12,}" for label, count in lines)
+        table_lines = [f"{label:<{width}}  {count:>12,}" for label, count in lines]
+        return "\n".join([*table_lines, *(f"note: {note}" for note in self.notes)])

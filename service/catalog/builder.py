@@ -1,7 +1,7 @@
 """From a wanted adapter to a replica that is fit to serve: read, verified, built, tested, and up to date."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import cast
 
 import numpy as np
@@ -51,6 +51,11 @@ class ReplicaBuilder:
         """A replica of the same catalogue in one segment, which has taken over from ``previous``."""
         snapshot, position = await compact(previous, self._context)
         return await self.follow(DomainReplica(previous.wanted, snapshot, position, self._context), previous)
+
+    async def tidy(self, wanted: Collection[WantedDomain]) -> None:
+        """Let go of adapters on disk that no domain is served with or can be rolled back to."""
+        choices = [choice for domain in wanted for choice in (domain.adapter, domain.previous) if choice is not None]
+        await asyncio.to_thread(self._sources.drop_unused, {choice.sha256 for choice in choices})
 
     async def follow(self, replica: DomainReplica, previous: DomainReplica | None) -> DomainReplica:
         """Start a replica and wait until it has seen all that ``previous`` serves, which then follows no further.

@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 TAG_BYTES = 8
+_VECTOR = "<f2"
 _PART = 1 << 16  # items that are Python objects at a time
 
 
@@ -87,16 +88,20 @@ class CatalogueLoader:
             stored = StoredItem.parse(item_id, value)
             if stored is None:
                 continue  # deleted since
-            if vector is None or len(vector) != 2 * quantizer.text_dim:
+            if vector is None or len(vector) != 2 * quantizer.text_dim or not _is_finite(vector):
                 log.error("item-without-vector", item_id=item_id)
                 continue
             found.append(stored)
             vectors.append(vector)
-        matrix = np.frombuffer(b"".join(vectors), dtype="<f2").reshape(-1, quantizer.text_dim)  # [n, text_dim]
+        matrix = np.frombuffer(b"".join(vectors), dtype=_VECTOR).reshape(-1, quantizer.text_dim)  # [n, text_dim]
         return list(zip(found, quantizer.layout.to_bytes(quantizer.encode(matrix)), strict=True))
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def _is_finite(vector: bytes) -> bool:
+    return bool(np.isfinite(np.frombuffer(vector, dtype=_VECTOR)).all())
 
 
 async def _ahead(pages: AsyncIterator[T]) -> AsyncIterator[T]:

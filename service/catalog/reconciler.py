@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 _BACKOFF = 1.0
 _LAST_BACKOFF = 60.0
 _RECONNECT_SECONDS = 0.2
+_NOT_ASKED = "Redis was not asked yet"
 
 
 class SwapObserver(Protocol):
@@ -64,7 +65,7 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._comparing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
-        self._redis_fault: str | None = "Redis was not asked yet"
+        self._redis_fault: str | None = _NOT_ASKED
         self._was_ready = False
 
     def start(self) -> None:
@@ -92,6 +93,11 @@ class Reconciler:
         One that cannot be served must not keep the others of this process from being asked.
         """
         return self._was_ready
+
+    @property
+    def knows_domains(self) -> bool:
+        """Whether this process has heard which domains there are; it stays true."""
+        return self._wanted is not None
 
     @property
     def domains(self) -> list[str]:
@@ -141,15 +147,27 @@ class Reconciler:
             self._wake.clear()
             try:
                 refusal = await self._directory.refusal()
-                self._redis_fault = refusal or self._redis_fault
+                self._note_redis(refusal or self._redis_fault)
                 async with self._comparing:
                     await self._compare()
             except RedisUnavailableError as error:
-                self._redis_fault = error.detail
-            except Exception:
+                self._note_redis(error.detail)
+            except Exception as error:
                 log.exception("reconcile-failed")
+                # What is served stays, but no choice is followed any more, which somebody waits for.
+                reason = f"{type(error).__name__}: {error}"
+                self._note_redis(f"the domains in Redis cannot be compared with those served: {reason}")
             else:
-                self._redis_fault = refusal
+                self._note_redis(refusal)
+
+    def _note_redis(self, fault: str | None) -> None:
+        if fault == self._redis_fault:
+            return
+        if fault is not None:
+            log.warning("redis-unavailable", reason=fault)
+        elif self._redis_fault != _NOT_ASKED:
+            log.info("redis-available")
+        self._redis_fault = fault
 
     async def _compare(self) -> None:
         serving = bool(self._registry.domains)
@@ -225,6 +243,10 @@ class Reconciler:
         await self._observer.served(wanted)
         if previous is not None:
             await self._drop_old_codes(replica, previous)
+        try:
+            await self._builder.tidy((self._wanted or {}).values())
+        except OSError as error:
+            log.warning("old-adapters-kept", reason=str(error))  # the next swap removes them
 
     async def _compact(self, previous: DomainReplica) -> None:
         try:

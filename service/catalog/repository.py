@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
+import structlog
+
 from service.catalog.keys import DomainKeys
 from service.catalog.mark import StoreMark
 from service.catalog.record import ItemRecord, StoredItem
@@ -11,6 +13,8 @@ from service.catalog.scripts import DELETE_ITEM, PUT_ITEM, STORE_CODES
 from service.catalog.stream import StreamId
 from service.errors import UnknownDomainError, UnknownItemError
 from service.redis_client import RedisClient
+
+log = structlog.get_logger(__name__)
 
 _PIPELINE = 500
 _PAGE = 1000  # items that a scan asks for at a time; what it brings is a megabyte or so, and parsed in milliseconds
@@ -98,10 +102,9 @@ class CatalogueRepository:
         cursor = 0
         while True:
             cursor, found = await self._redis.run(self._redis.commands.hscan(self._keys.items, cursor, count=_PAGE))
-            page = cast("Mapping[bytes, bytes]", found)
-            item_ids = [item_id.decode() for item_id in page]
-            codes = await self.get_codes(quantizer, item_ids)
-            yield [CodedValue(*coded) for coded in zip(item_ids, page.values(), codes, strict=True)]
+            page = _by_id(cast("Mapping[bytes, bytes]", found))
+            codes = await self.get_codes(quantizer, list(page))
+            yield [CodedValue(*coded) for coded in zip(page, page.values(), codes, strict=True)]
             if cursor == 0:
                 return
 
@@ -177,3 +180,14 @@ class CatalogueRepository:
         if not fields:
             return []
         return cast("list[bytes | None]", await self._redis.run(self._redis.commands.hmget(key, list(fields))))
+
+
+def _by_id(found: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    """Values by item id. Something else wrote a field that is no id, and it is left out as a damaged record is."""
+    page: dict[str, bytes] = {}
+    for field, value in found.items():
+        try:
+            page[field.decode()] = value
+        except UnicodeDecodeError:
+            log.error("damaged-record", item_id=repr(field), error="UnicodeDecodeError")
+    return page

@@ -1,15 +1,19 @@
 """Where adapters come from: a path inside the artifact root, or a URL below a configured prefix."""
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
+
+import structlog
 
 from models.adapter import DomainAdapter
 from models.bundle import MANIFEST, copy_bundle, read_bundle, read_manifest_bytes
@@ -21,9 +25,12 @@ from service.catalog.fetching import Deadline, fetch
 from service.catalog.source_urls import AllowedUrl, UrlPrefix, allowed, is_url
 from service.errors import InvalidSourceError, RetryableError
 
+log = structlog.get_logger(__name__)
+
 _MANIFEST_LIMIT = 1 << 20
 _FETCHING = ".fetching-"
 _MAKE_ROOM_SECONDS = 30  # somebody has to
+_UNUSED_SECONDS = 24 * 3600  # far longer than anything reads an adapter that is not chosen yet
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class AdapterSources:
         url_prefixes: URLs may lie below one of these only.
         download_bytes: an adapter larger than this is not fetched.
         download_seconds: what takes longer to fetch is given up.
+        now: seconds since 1970, as the file system has them.
         backbone: sha256 of the only backbone that this service may run; None: the one that the domains are for.
     """
 
@@ -48,6 +56,7 @@ class AdapterSources:
     download_bytes: int
     backbone: str | None = None
     download_seconds: float = 300.0
+    now: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
         _ = self._prefixes  # read when the service starts, not when the first adapter is asked for
@@ -60,7 +69,7 @@ class AdapterSources:
             InvalidArtifactError, ArtifactMismatchError: if it is damaged or another than ``sha256`` says.
         """
         with self._naming_no_folders_of_ours():
-            path = self._fetch(source, sha256) if is_url(source) else self.store.resolve(source)
+            path = self._fetch(source, sha256) if is_url(source) else self._resolve(source)
             adapter = DomainAdapter.load(path, sha256)
             if adapter.bundle.path != path:
                 raise InvalidArtifactError(f"the source {source!r} was replaced by a link while it was being read")
@@ -70,6 +79,23 @@ class AdapterSources:
         """Remove what a process that was killed left of the adapters that it was fetching."""
         for folder in self.cache.glob(f"{_FETCHING}*"):
             shutil.rmtree(folder)
+
+    def drop_unused(self, kept: Collection[str]) -> None:
+        """Remove the adapters that were fetched once, and for a day have been neither read nor among ``kept``.
+
+        So one that is read just now, to be chosen next, stays; and one that is missed after all is fetched again.
+
+        Args:
+            kept: the sha256 of what is served, here or by others that use the folder, and of what may be again.
+        """
+        versions = {sha256[:12] for sha256 in kept}
+        for folder in self.cache.glob("[0-9a-f]" * 12):
+            with suppress(FileNotFoundError):  # another process that uses the folder was faster
+                if folder.name in versions or self.now() - folder.stat().st_mtime < _UNUSED_SECONDS:
+                    continue
+                # Away at once, for whoever might come to read it; what is left if this is killed, `sweep` removes.
+                shutil.rmtree(folder.rename(self.cache / f"{_FETCHING}unused-{folder.name}"))
+                log.info("adapter-removed", folder=str(folder))
 
     def canonical(self, source: str) -> str:
         """``source`` as other replicas, whose root may lie elsewhere, can resolve it."""
@@ -109,6 +135,19 @@ class AdapterSources:
                 error.detail = re.sub(rf"(?<![^\s'\"(]){re.escape(str(folder))}/", "", error.detail)
             raise
 
+    def _resolve(self, source: str) -> Path:
+        try:
+            return self.store.resolve(source)
+        except ArtifactNotFoundError as error:
+            root = self.store.root.resolve().name
+            first, _, rest = source.removeprefix("./").partition("/")
+            if first != root or not rest:
+                raise
+            raise ArtifactNotFoundError(
+                f"{error.detail}: the path begins inside that root, which is itself the folder {root!r}; "
+                f"leave that out, and give {rest!r}"
+            ) from error
+
     @cached_property
     def _prefixes(self) -> tuple[UrlPrefix, ...]:
         return tuple(map(UrlPrefix.parse, self.url_prefixes))
@@ -131,9 +170,12 @@ class AdapterSources:
     def _kept(self, cache: Path, sha256: str) -> Path | None:
         """The copy of an adapter that was fetched before, if it is whole."""
         try:
-            return read_bundle(cache / sha256[:12], AdapterManifest, sha256).path
+            path = read_bundle(cache / sha256[:12], AdapterManifest, sha256).path
         except (ArtifactNotFoundError, ArtifactMismatchError, InvalidArtifactError):
             return None
+        with suppress(OSError):  # a folder that can only be read
+            os.utime(path, (self.now(), self.now()))
+        return path
 
     def _download(
         self, url: AllowedUrl, raw_manifest: bytes, manifest: AdapterManifest, cache: Path, deadline: Deadline

@@ -6,6 +6,7 @@ from service.catalog.directory import WantedDomain
 from service.catalog.replica import DomainReplica
 from service.dependencies import Domain, State, ThisCaller
 from service.domains.schemas import DomainDetails, DomainList, DomainSummary
+from service.errors import DomainLoadingError
 from service.json_route import StrictJsonRoute
 from service.openapi import OF_A_DOMAIN, raises
 from service.security import require_scope
@@ -17,8 +18,11 @@ router = APIRouter(
 
 
 @router.get("", response_model_exclude_none=True)
+@raises(DomainLoadingError)
 async def list_domains(state: State, caller: ThisCaller) -> DomainList:
     """Every domain that the key is for, those that are still loading included."""
+    if not state.reconciler.knows_domains:
+        raise DomainLoadingError("the domains are not known yet; /readyz says what is missing")
     names = filter(caller.covers, state.reconciler.domains)
     return DomainList(domains=[_summary(name, state.registry.get(name)) for name in names])
 

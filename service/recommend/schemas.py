@@ -1,5 +1,6 @@
 """What a recommendation request may say, and what it is answered."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -9,11 +10,15 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    GetPydanticSchema,
+    ValidatorFunctionWrapHandler,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from models.item_text import MAX_TEXT
 from service.catalog.filters import Filter
@@ -25,6 +30,8 @@ MAX_HISTORY_ENTRIES = 1000
 MAX_EXCLUDED = 10_000
 MAX_REQUESTS = 256
 MAX_TEXTS = 1000
+_MAX_ID = 4096
+_FIELDS = frozenset({"item_id", "text"})  # of an entry
 
 _HISTORY_ENTRY = 'an entry is an item id, {"item_id": …} or {"text": …}'
 
@@ -41,13 +48,20 @@ def _whole(value: Any) -> Any:  # noqa: ANN401  (anything may come from outside)
 
 
 # Looser than what an item may be called, since an id that cannot exist is unknown, and that is no error.
-ItemId = Annotated[str, Field(max_length=4096)]
+ItemId = Annotated[str, Field(max_length=_MAX_ID)]
 Text = Annotated[
     str,
     Field(min_length=1, max_length=MAX_TEXT, json_schema_extra={"pattern": READABLE_PATTERN}),
     AfterValidator(_not_blank),
 ]
 Limit = Annotated[int, Field(ge=1, le=500, description="How many items at most."), BeforeValidator(_whole)]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryText:
+    """An item of a history that is told by its text."""
+
+    text: str
 
 
 class HistoryEntry(BaseModel):
@@ -86,6 +100,35 @@ class HistoryEntry(BaseModel):
         return reference
 
 
+def _read_entry(raw: Any, validate: ValidatorFunctionWrapHandler) -> str | HistoryText:  # noqa: ANN401  (as above)
+    """An id or a text. Most are ids, and a call may hold 256,000: a model of each would take seconds."""
+    is_of_id = type(raw) is dict and raw.keys() <= _FIELDS and raw.get("text") is None
+    item_id = raw.get("item_id") if is_of_id else raw
+    if type(item_id) is str and len(item_id) <= _MAX_ID and _is_unicode(item_id):
+        return item_id
+    entry: HistoryEntry = validate(raw)
+    return HistoryText(entry.text) if entry.text is not None else entry.item_id or ""
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it holds no lone surrogate."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _schema_of_entry(_: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    return no_info_wrap_validator_function(_read_entry, handler.generate_schema(HistoryEntry))
+
+
+Entry = Annotated[str | HistoryText, GetPydanticSchema(_schema_of_entry)]
+"""Read and published as a :class:`HistoryEntry`; kept as the id, or as the text."""
+
+
 class RecommendRequest(StrictModel):
     """Asks for the items that a shopper with this history takes next."""
 
@@ -102,7 +145,7 @@ class RecommendRequest(StrictModel):
         }
     )
 
-    history: Annotated[list[HistoryEntry], Field(max_length=MAX_HISTORY_ENTRIES)] = Field(
+    history: Annotated[list[Entry], Field(max_length=MAX_HISTORY_ENTRIES)] = Field(
         description="Oldest first. Unknown ids are skipped and reported; the most recent entries count."
     )
     limit: Limit = 10
@@ -133,7 +176,8 @@ class BatchRequest(StrictModel):
 
     @model_validator(mode="after")
     def _limit_texts(self) -> "BatchRequest":
-        if sum(entry.text is not None for request in self.requests for entry in request.history) > MAX_TEXTS:
+        # Without a line of Python for each entry: the framework has this done again to what a thread has read.
+        if sum(list(map(type, request.history)).count(HistoryText) for request in self.requests) > MAX_TEXTS:
             raise PydanticCustomError("too_many_texts", f"one call may hold at most {MAX_TEXTS} texts in all")
         return self
 

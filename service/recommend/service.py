@@ -1,10 +1,10 @@
 """From a history of ids and texts to recommended items."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,14 @@ from service.errors import NotAvailableYetError, PayloadTooLargeError, UnknownIt
 from service.inference.recommender import Query, Recommender, ScoredItem
 from service.recommend.schemas import RecommendRequest
 
+T = TypeVar("T")
+
 MOST_CHARACTERS = 64 << 20
 """Of the attributes in one answer: a single request can hardly ask for so many, and calls of many for a hundred times
 as many, more than there is memory."""
 
 _SCALAR_CHARACTERS = 8
+_LARGE = 4096  # ids to look up, or items to give: a few milliseconds of the event loop
 
 
 class DomainSource(Protocol):
@@ -84,21 +87,13 @@ class RecommendService:
         if any(request.explain for request in requests):
             raise NotAvailableYetError("explanations are not available yet: leave `explain` out, or set it to false")
         snapshot, recommender = self._domains.snapshot(domain), self._domains.recommender
-        histories = [_read_history(snapshot, request, recommender.max_history) for request in requests]
+        is_large = sum(len(one.history) + len(one.exclude_item_ids) + one.limit for one in requests) > _LARGE
+        longest = recommender.max_history
+        histories = await _done(is_large, lambda: [_read_history(snapshot, one, longest) for one in requests])
         codes = await self._codes(domain, snapshot, histories)
-        queries = [_query(*of_one) for of_one in zip(requests, histories, codes, strict=True)]
-        found = iter(await _find(recommender, snapshot, domain, [query for query in queries if query]))
-        attributes = _Attributes(snapshot)
-        return [
-            Answer(
-                adapter_version=snapshot.adapter.version,
-                items=attributes.added(items) if request.return_attributes else items,
-                unknown_history_items=history.unknown,
-                fallback=query is not None and query.kind == "popular",
-            )
-            for request, history, query in zip(requests, histories, queries, strict=True)
-            for items in [next(found) if query else []]
-        ]
+        queries = await _done(is_large, lambda: list(map(_query, requests, histories, codes)))
+        found = await _find(recommender, snapshot, domain, [query for query in queries if query])
+        return await _done(is_large, lambda: _answers(snapshot, requests, histories, queries, found))
 
     async def similar(self, domain: str, item_id: str, limit: int) -> Answer:
         """The items nearest to one, which itself does not come.
@@ -128,6 +123,11 @@ class RecommendService:
         return [history.codes for history in histories]
 
 
+async def _done(is_large: bool, work: Callable[[], T]) -> T:
+    """What ``work`` gives, done by a thread where it is large: the event loop would answer nobody else meanwhile."""
+    return await asyncio.to_thread(work) if is_large else work()
+
+
 async def _find(
     recommender: Recommender, snapshot: DomainSnapshot, domain: str, queries: Sequence[Query]
 ) -> list[list[ScoredItem]]:
@@ -137,7 +137,7 @@ async def _find(
 
 
 def _read_history(snapshot: DomainSnapshot, request: RecommendRequest, longest: int) -> _History:
-    item_ids = [entry.item_id for entry in request.history if entry.item_id is not None]
+    item_ids = [entry for entry in request.history if isinstance(entry, str)]
     codes, known = snapshot.codes(item_ids)
     unknown = [] if len(codes) == len(item_ids) else list(dict.fromkeys(compress(item_ids, (~known).tolist())))
     if len(item_ids) == len(request.history):
@@ -153,7 +153,7 @@ def _with_texts(
     of_items, is_known = iter(codes), iter(known)
     entries: list[tuple[Codes, str | None]] = []
     for entry in request.history:
-        if entry.text is not None:
+        if not isinstance(entry, str):
             entries.append((blank, compose_text({"text": entry.text})))
         elif next(is_known):
             entries.append((next(of_items), None))
@@ -170,6 +170,27 @@ def _query(request: RecommendRequest, history: _History, codes: Codes) -> Query 
     if request.fallback == "popular":
         return Query("popular", request.limit, None, request.filter, exclude)
     return None
+
+
+def _answers(
+    snapshot: DomainSnapshot,
+    requests: Sequence[RecommendRequest],
+    histories: Sequence[_History],
+    queries: Sequence[Query | None],
+    found: Sequence[list[ScoredItem]],
+) -> list[Answer]:
+    """The answers to requests; ``found`` is in the order of the queries that are not None."""
+    remaining, attributes = iter(found), _Attributes(snapshot)
+    return [
+        Answer(
+            adapter_version=snapshot.adapter.version,
+            items=attributes.added(items) if request.return_attributes else items,
+            unknown_history_items=history.unknown,
+            fallback=query is not None and query.kind == "popular",
+        )
+        for request, history, query in zip(requests, histories, queries, strict=True)
+        for items in [next(remaining) if query else []]
+    ]
 
 
 class _Attributes:

@@ -46,15 +46,18 @@ class KeyEntry(BaseModel):
         return self
 
     def line(self) -> str:
-        """The entry as it is written down."""
+        """The entry as it is written down: the hash last, so that one that is cut off anywhere is none.
+
+        Of a file that is half written, a key would else be taken without what limits it.
+        """
         words = {
             "name": self.name,
-            "sha256": self.sha256,
             "scopes": ",".join(scope for scope in SCOPES if scope in self.scopes),
             "domains": ",".join(sorted(self.domains or ())),
             "rate": "" if self.rate is None else f"{self.rate:.12g}",
             "burst": "" if self.burst is None else f"{self.burst:.12g}",
             "expires": "" if self.expires is None else self.expires.isoformat(),
+            "sha256": self.sha256,
         }
         return " ".join(f"{name}={value}" for name, value in words.items() if value)
 

@@ -1,4 +1,4 @@
-"""The alerts and the dashboard ask for what the service exports, and the runbook has an answer to each alert."""
+"""The alerts and the dashboard ask for what the service exports."""
 
 import asyncio
 import hashlib
@@ -10,26 +10,20 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.command_line import cli
-from service.app import create_app
-from service.settings import Settings, environment_name
 from tests.docker.dockerfiles import REPOSITORY
+from tests.docker.monitoring import PROMETHEUS, dashboard, panels, rules
 from tests.docker.promql import MalformedExpressionError, Selector, grouping_labels, is_aggregated, selectors
 from tests.running_service import RunningService, make_settings, running_service, until
 from tests.tiny_models import write_tiny_adapter, write_tiny_store
 
-PROMETHEUS = REPOSITORY / "docker" / "prometheus"
-RUNBOOK = REPOSITORY / "docs" / "runbook.md"
 OF_PROMETHEUS = ("up", "scrape_duration_seconds")  # it makes these itself, for every target
 TARGET_LABELS = {"job", "instance"}
 OF_GRAFANA = {"__rate_interval"}
 SEVERITIES = {"page", "ticket"}
-PARTS = ["Means", "Look", "Do", "Do not"]
 TEXT_QUEUE = 256
 KEY = "a-key-with-a-last-day-of-forty-characters"
 STATUSES = [*(str(status.value) for status in HTTPStatus), "499"]
@@ -46,28 +40,14 @@ class Exported:
         return set(self.values.get(series, {}))
 
 
-def _rules() -> list[dict[str, Any]]:
-    groups = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
-    return [rule for group in groups for rule in group["rules"]]
-
-
-def _dashboard() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((REPOSITORY / "docker" / "grafana" / "vqrec.json").read_text())
-    return loaded
-
-
-def _panels() -> list[dict[str, Any]]:
-    return [panel for panel in _dashboard()["panels"] if panel["type"] != "row"]
-
-
 def _expressions() -> Iterator[tuple[str, str]]:
     """Where it stands ─► expression, of the alerts, the panels and the dashboard's variables."""
-    for rule in _rules():
+    for rule in rules():
         yield rule["alert"], rule["expr"]
-    for panel in _panels():
+    for panel in panels():
         for target in panel["targets"]:
             yield f"{panel['title']} {target['refId']}", target["expr"]
-    for variable in _dashboard()["templating"]["list"]:
+    for variable in dashboard()["templating"]["list"]:
         if variable["type"] == "query":
             query = re.fullmatch(r"label_values\((.*), \w+\)", variable["query"])
             assert query is not None, variable["name"]
@@ -75,7 +55,7 @@ def _expressions() -> Iterator[tuple[str, str]]:
 
 
 EXPRESSIONS = list(_expressions())
-RULES, PANELS = _rules(), _panels()
+RULES, PANELS = rules(), panels()
 each_expression = pytest.mark.parametrize("expression", [pytest.param(e, id=where) for where, e in EXPRESSIONS])
 each_rule = pytest.mark.parametrize("rule", [pytest.param(rule, id=rule["alert"]) for rule in RULES])
 each_panel = pytest.mark.parametrize("panel", [pytest.param(panel, id=panel["title"]) for panel in PANELS])
@@ -181,16 +161,6 @@ def test_an_alert_says_how_urgent_it_is_and_where_to_read_on(rule: dict[str, Any
     assert shown <= _labels_of_result(rule["expr"], exported)
 
 
-def test_alerts_and_sections_of_the_runbook_are_the_same() -> None:
-    alerts = [rule["alert"] for rule in RULES]
-    assert len(set(alerts)) == len(alerts)
-    assert sorted(alerts) == sorted(_headings(RUNBOOK))
-    for rule in RULES:
-        page, _, anchor = rule["annotations"]["runbook"].partition("#")
-        assert REPOSITORY / page == RUNBOOK
-        assert anchor == _anchor(rule["alert"])
-
-
 def test_every_alert_is_made_to_fire_by_a_rule_test() -> None:
     tests = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]
     samples = [sample for test in tests for each in test["promql_expr_test"] for sample in each["exp_samples"]]
@@ -217,10 +187,10 @@ def test_prometheus_reads_the_alerts_and_scrapes_every_replica_of_the_compose_fi
 
 
 def test_panels_are_told_apart_and_do_not_overlap() -> None:
-    panels = _dashboard()["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    assert len({panel["title"] for panel in panels}) == len(panels)
-    cells = [cell for panel in panels for cell in _cells(panel["gridPos"])]
+    everything = dashboard()["panels"]
+    assert len({panel["id"] for panel in everything}) == len(everything)
+    assert len({panel["title"] for panel in everything}) == len(everything)
+    cells = [cell for panel in everything for cell in _cells(panel["gridPos"])]
     assert len(set(cells)) == len(cells)
     assert max(x for x, _ in cells) < 24
 
@@ -235,36 +205,9 @@ def test_a_panel_takes_its_data_from_the_source_that_is_chosen(panel: dict[str, 
 
 
 def test_the_dashboard_uses_the_variables_that_it_has() -> None:
-    defined = {variable["name"] for variable in _dashboard()["templating"]["list"]}
-    used = set(re.findall(r"\$\{?(\w+)", json.dumps(_dashboard()))) - {"__all"}
+    defined = {variable["name"] for variable in dashboard()["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(dashboard()))) - {"__all"}
     assert used == defined | OF_GRAFANA
-
-
-def test_every_section_of_the_runbook_has_all_its_parts() -> None:
-    for section in RUNBOOK.read_text().split("\n## ")[1:]:
-        assert re.findall(r"^\*\*([\w ]+)\.\*\*", section, re.MULTILINE) == PARTS, section.splitlines()[0]
-
-
-def test_the_runbook_names_calls_commands_settings_and_log_lines_that_exist() -> None:
-    text = RUNBOOK.read_text()
-    paths = create_app(Settings()).openapi()["paths"]
-    called = set(re.findall(r"(?:\$URL|GET |PUT |POST |DELETE )(/[\w/{}$:.]+)", text))
-    assert called
-    for path in called:
-        assert path.replace("$DOMAIN", "{domain}") in paths, path
-    assert set(re.findall(r"vqrec (\w+)(?= --|`)", text)) <= set(cli.list_commands(click.Context(cli)))
-    variables = {environment_name(name) for name in Settings.model_fields}
-    assert set(re.findall(r"VQREC_[A-Z_]+", text)) <= variables
-    folders = (REPOSITORY / "service", REPOSITORY / "models")
-    source = "".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
-    quoted = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", text)) - {"maxmemory-policy"}
-    assert {name for name in quoted if f'"{name}"' not in source} == set()
-
-
-def test_links_of_the_runbook_lead_to_headings() -> None:
-    for page, anchor in re.findall(r"\]\(([\w./]*)#([\w-]+)\)", RUNBOOK.read_text()):
-        target = RUNBOOK.parent / page if page else RUNBOOK
-        assert anchor in {_anchor(heading) for heading in _headings(target)}, (page, anchor)
 
 
 def test_what_is_no_expression_is_refused() -> None:
@@ -288,14 +231,6 @@ def _labels_of_result(expression: str, exported: Exported) -> set[str]:
     if is_aggregated(expression):
         return grouping_labels(expression) - {"le"}
     return (_labels_of(expression, exported) | TARGET_LABELS) - {"le"}
-
-
-def _headings(page: Path) -> list[str]:
-    return re.findall(r"^##+ (.+)$", page.read_text(), re.MULTILINE)
-
-
-def _anchor(heading: str) -> str:
-    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def _cells(place: dict[str, int]) -> Iterator[tuple[int, int]]:

@@ -122,6 +122,11 @@ class ShopModel:
         ids = [_id_of(entry) for entry in history]
         return list(dict.fromkeys(each for each in ids if each is not None and each not in self.items))
 
+    def offered(self) -> dict[str, Attributes]:
+        """The attributes of each item that can be recommended, the most popular first."""
+        ids = sorted(self.items, key=lambda item_id: (-self.adapter.popularity.get(item_id, 0), item_id))
+        return {item_id: self.items[item_id].attributes for item_id in ids if self.items[item_id].available}
+
     def check_recommended(self, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Fail unless the service answered a request as it must."""
         history: Sequence[Any] = request["history"]

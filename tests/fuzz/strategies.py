@@ -51,11 +51,14 @@ _NUMBERS = (
 )
 _COMMON = st.sampled_from(["colour", "price"])
 _NAMES = _COMMON | _COMMON | st.just("tags") | st.text(_SIGNS, min_size=1, max_size=64).filter(str.strip)
+_BOUNDS = ("gt", "gte", "lt", "lte")
 _SCALARS = st.sampled_from(["a", "b", 1, 5, True]) | _LABELS | st.booleans() | _NUMBERS
 
 
 def attributes() -> st.SearchStrategy[dict[str, Any]]:
-    return st.dictionaries(_NAMES, _SCALARS | st.lists(_LABELS, max_size=4), max_size=4)
+    """Whatever an item may have, or a price that others have too, at which a bound can lie."""
+    priced = st.fixed_dictionaries({"price": st.sampled_from([1, 5, 5.0, 7.5])}, optional={"colour": _LABELS})
+    return priced | st.dictionaries(_NAMES, _SCALARS | st.lists(_LABELS, max_size=4), max_size=4)
 
 
 def alike(attributes: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -78,7 +81,7 @@ def filters() -> st.SearchStrategy[dict[str, Any]]:
 
 def _conditions(scalars: st.SearchStrategy[Any], numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     some = st.lists(scalars, min_size=1, max_size=4)
-    operators = dict.fromkeys(("any", "all", "none"), some) | dict.fromkeys(("gt", "gte", "lt", "lte"), numbers)
+    operators = dict.fromkeys(("any", "all", "none"), some) | dict.fromkeys(_BOUNDS, numbers)
     one = st.one_of([operand.map(lambda value, name=name: {name: value}) for name, operand in operators.items()])
     several = st.fixed_dictionaries({}, optional=operators).filter(bool)
     return scalars | some | one | one | several
@@ -122,6 +125,25 @@ def recommendation_requests() -> st.SearchStrategy[dict[str, Any]]:
 def requests_for(catalogue: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
     """Requests by the ids of a catalogue and the attributes of its items, mostly."""
     return _requests(known_ids(catalogue), filters_for(list(catalogue.values())))
+
+
+def requests_at_edges(catalogue: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Requests whose answers show what is off by one: a bound at what items have, the very first of all excluded.
+
+    Args:
+        catalogue: the attributes of each item that can be recommended, the most popular first.
+    """
+    pairs = [pair for attributes in catalogue.values() for pair in attributes.items()]
+    numbers = {name: value for name, value in pairs if not isinstance(value, str | bool | list)}
+    popular: dict[str, Any] = {"history": [], "fallback": "popular"}
+    return [
+        *({**popular, "limit": limit, "exclude_item_ids": [*catalogue][:1]} for limit in (1, 3)),
+        *(
+            {**popular, "limit": 500, "filter": {name: {operator: numbers[name]}}}
+            for name in [*numbers][:2]
+            for operator in _BOUNDS
+        ),
+    ]
 
 
 def known_ids(catalogue: Iterable[str]) -> st.SearchStrategy[str]:

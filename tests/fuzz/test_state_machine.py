@@ -31,6 +31,7 @@ from tests.fuzz.strategies import (
     items,
     known_ids,
     recommendation_requests,
+    requests_at_edges,
     requests_for,
 )
 from tests.tiny_models import write_tiny_store
@@ -90,6 +91,7 @@ class ShopMachine(RuleBasedStateMachine):
         self.model = ShopModel(self.laboratory.adapters[first])
         self.accepted(self.send("PUT", f"{self.admin}/adapter", json={"source": self.model.adapter.source}))
         self.bulk(catalogue, as_lines=True)
+        self.answers_at_once()
 
     @rule(item_id=item_ids(), body=items(), in_body=st.booleans())
     def put(self, item_id: str, body: dict[str, Any], in_body: bool) -> None:
@@ -248,8 +250,9 @@ class ShopMachine(RuleBasedStateMachine):
             assert self.laboratory.keys(f"vqrec:{{{self.domain}}}:*") == []
 
     def answers_at_once(self) -> None:
-        self.recommend({"history": [], "fallback": "popular", "return_attributes": True})
-        self.recommend({"history": sorted(self.model.items)[:3], "exclude_history": False, "fallback": "none"})
+        everything = {"history": [], "fallback": "popular", "return_attributes": True}
+        of_some = {"history": sorted(self.model.items)[:3], "exclude_history": False, "fallback": "none"}
+        self.recommend_many([everything, of_some, *requests_at_edges(self.model.offered())])
 
     def send(self, method: str, path: str, **more: Any) -> Any:
         answer = self.laboratory.call(method, path, **more)

@@ -1,5 +1,6 @@
 """Adapters over HTTP, from a server that may mean no good, while the service goes on serving."""
 
+import os
 import threading
 from collections.abc import AsyncIterator
 from http.server import BaseHTTPRequestHandler
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.loopback_server import Answer, Server, folder, serving
-from tests.running_service import RunningService, make_settings, running_service
+from tests.running_service import RunningService, make_settings, running_service, until
 from tests.tiny_models import TinyStore, write_tiny_adapter, write_tiny_store
 
 pytestmark = pytest.mark.anyio
@@ -61,6 +62,24 @@ async def test_an_adapter_is_fetched_and_served(shop: Shop) -> None:
     other = write_tiny_adapter(shop.store, seed=1)
     assert (await shop.swap(other.version))[0] == 202
     assert await shop.serves() == other.version
+
+
+async def test_what_no_domain_can_go_back_to_is_removed_from_the_disk(shop: Shop, tmp_path: Path) -> None:
+    fetched = tmp_path / "data" / "adapters"
+    first, second, third = (write_tiny_adapter(shop.store, seed=seed) for seed in (1, 2, 3))
+    for adapter in (first, second, third):
+        for path in fetched.glob("*"):
+            os.utime(path, (0, 0))  # as if days had passed
+        await shop.swap(adapter.version)
+
+    async def removed() -> bool:
+        return {path.name for path in fetched.iterdir()} == {second.version, third.version}
+
+    await until(removed)
+    shop.answer = lambda request: request.send_error(404)
+    answer = await shop.service.http.post("/v1/admin/domains/shop/adapter:rollback")
+    await shop.service.until_finished(answer.headers["location"])
+    assert await shop.serves() == second.version
 
 
 async def test_a_redirect_changes_nothing(shop: Shop) -> None:

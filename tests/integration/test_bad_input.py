@@ -1,46 +1,20 @@
 """Bad input of every kind is answered 4xx with a problem that says what is wrong, and changes nothing."""
 
-import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from models.bundle import MANIFEST
+from tests.integration.bad_requests import ADAPTER_URL, JSON, SHOP, Bad, check
 from tests.running_service import RunningService, make_settings, running_service
-from tests.tiny_models import TinyStore, write_tiny_adapter, write_tiny_backbone, write_tiny_store
+from tests.tiny_models import write_tiny_store
 
 pytestmark = pytest.mark.anyio
 
-JSON = {"content-type": "application/json"}
 NDJSON = {"content-type": "application/x-ndjson"}
-SHOP = "/v1/domains/shop"
 RECOMMEND = f"{SHOP}/recommendations"
 ITEM = f"{SHOP}/items/hammer"
 BULK = f"{SHOP}/items:bulk"
-ADAPTER_URL = "/v1/admin/domains/shop/adapter"
-
-
-@dataclass(frozen=True)
-class Bad:
-    """A request, the status it deserves and words that the problem must hold."""
-
-    method: str
-    path: str
-    body: bytes | object = None
-    status: int = 422
-    says: str = ""
-    headers: dict[str, str] = field(default_factory=lambda: JSON)
-
-    @property
-    def content(self) -> bytes | None:
-        if self.body is None or isinstance(self.body, bytes):
-            return self.body
-        return json.dumps(self.body).encode()
-
 
 RECOMMENDING = {
     "unknown domain": Bad("POST", "/v1/domains/nowhere/recommendations", {"history": ["a"]}, 404, "nowhere"),
@@ -182,140 +156,29 @@ CASES = {
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[tuple[RunningService, TinyStore]]:
+async def shop(tmp_path: Path) -> AsyncIterator[RunningService]:
     store = write_tiny_store(tmp_path / "artifacts")
     settings = make_settings(store.root, tmp_path / "data", max_bulk_items=100, max_body_bytes=1_500_000)
     async with running_service(settings) as service:
         await service.serve(store.adapter)
         await service.put_items({"hammer": "claw hammer", "saw": "hand saw"})
-        yield service, store
-
-
-async def state_of(service: RunningService) -> list[Any]:
-    """Everything that could have changed: in Redis and in memory."""
-    redis = service.state.redis
-    details = (await service.http.get(SHOP)).json()
-    return [
-        details,
-        await redis.run(redis.commands.hgetall("vqrec:{shop}:items")),
-        await redis.run(redis.commands.hgetall("vqrec:{shop}:adapter")),
-        await redis.run(redis.commands.hgetall("vqrec:domains")),
-        await redis.run(redis.commands.xlen("vqrec:{shop}:changes")),
-    ]
-
-
-async def check(service: RunningService, case: Bad) -> None:
-    before = await state_of(service)
-    answer = await service.http.request(case.method, case.path, content=case.content, headers=case.headers)
-    assert answer.status_code == case.status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert problem["status"] == case.status
-    assert problem["type"].startswith("urn:vqrec:problem:")
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    assert case.says in json.dumps(problem, ensure_ascii=False)
-    assert len(answer.content) < 10_000
-    assert await state_of(service) == before
+        yield service
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_bad_input_is_refused_and_changes_nothing(shop: tuple[RunningService, TinyStore], name: str) -> None:
-    await check(shop[0], CASES[name])
+async def test_bad_input_is_refused_and_changes_nothing(shop: RunningService, name: str) -> None:
+    await check(shop, CASES[name])
 
 
-async def test_an_adapter_with_a_wrong_sha256(shop: tuple[RunningService, TinyStore]) -> None:
-    service, store = shop
-    other = write_tiny_adapter(store, seed=1)
-    body = {"source": f"adapters/shop/{other.version}", "sha256": "0" * 64}
-    await check(service, Bad("PUT", ADAPTER_URL, body, 409, "0" * 64))
-
-
-async def test_an_adapter_for_another_backbone(shop: tuple[RunningService, TinyStore]) -> None:
-    service, store = shop
-    backbone = write_tiny_backbone(store.root, store.text_encoder, np.random.default_rng(7))
-    other = write_tiny_adapter(store, seed=1, backbone=backbone)
-    case = Bad("PUT", ADAPTER_URL, {"source": f"adapters/shop/{other.version}"}, 409, backbone.version)
-    await check(service, case)
-    detail = (await service.http.put(ADAPTER_URL, json=case.body)).json()["detail"]
-    assert store.backbone.version in detail
-    assert "vqrec adapt --backbone" in detail
-
-
-async def test_a_backbone_that_is_missing_is_named_by_its_place_below_the_root(
-    shop: tuple[RunningService, TinyStore],
-) -> None:
-    service, store = shop
-    backbone = write_tiny_backbone(store.root, store.text_encoder, np.random.default_rng(7))
-    other = write_tiny_adapter(store, seed=1, backbone=backbone)
-    backbone.path.rename(store.root / "elsewhere")
-    assert (await service.http.delete("/v1/admin/domains/shop")).status_code == 204
-    for source in (f"adapters/shop/{other.version}", "adapters/shop"):
-        problem = (await service.http.put(ADAPTER_URL, json={"source": source})).json()
-        assert problem["type"].endswith(("artifact-not-found", "invalid-artifact"))
-        assert str(store.root) not in json.dumps(problem)
-    missing = await service.http.put(ADAPTER_URL, json={"source": f"adapters/shop/{other.version}"})
-    assert f"no artifact {backbone.version} in backbones:" in missing.json()["detail"]
-
-
-async def test_an_adapter_with_a_missing_file(shop: tuple[RunningService, TinyStore]) -> None:
-    service, store = shop
-    other = write_tiny_adapter(store, seed=1)
-    (other.path / "adapter.safetensors").unlink()
-    await check(
-        service, Bad("PUT", ADAPTER_URL, {"source": f"adapters/shop/{other.version}"}, 422, "adapter.safetensors")
-    )
-
-
-async def test_an_adapter_with_a_changed_byte(shop: tuple[RunningService, TinyStore]) -> None:
-    service, store = shop
-    other = write_tiny_adapter(store, seed=1)
-    tensors = other.path / "adapter.safetensors"
-    raw = bytearray(tensors.read_bytes())
-    raw[-1] ^= 1
-    tensors.write_bytes(raw)
-    await check(service, Bad("PUT", ADAPTER_URL, {"source": f"adapters/shop/{other.version}"}, 422, "damaged"))
-
-
-async def test_an_adapter_with_a_broken_manifest(shop: tuple[RunningService, TinyStore]) -> None:
-    service, store = shop
-    other = write_tiny_adapter(store, seed=1)
-    (other.path / MANIFEST).write_text("{}")
-    await check(service, Bad("PUT", ADAPTER_URL, {"source": f"adapters/shop/{other.version}"}, 422, "manifest"))
-
-
-async def test_a_link_that_leads_out_of_the_artifact_root(
-    shop: tuple[RunningService, TinyStore], tmp_path: Path
-) -> None:
-    service, store = shop
-    (store.root / "adapters" / "link").symlink_to(tmp_path)
-    await check(service, Bad("PUT", ADAPTER_URL, {"source": "adapters/link"}, 422, "lead out"))
-
-
-async def test_a_backbone_in_the_place_of_an_adapter(shop: tuple[RunningService, TinyStore]) -> None:
-    service, store = shop
-    await check(service, Bad("PUT", ADAPTER_URL, {"source": f"backbones/{store.backbone.version}"}, 409, "backbone"))
-
-
-async def test_an_expected_version_that_is_not_there(shop: tuple[RunningService, TinyStore]) -> None:
-    service, store = shop
-    source = f"adapters/shop/{store.adapter.version}"
-    await check(
-        service, Bad("PUT", ADAPTER_URL, {"source": source, "expected_version": "0" * 12}, 409, store.adapter.version)
-    )
-    await check(service, Bad("PUT", ADAPTER_URL, {"source": source, "expected_version": None}, 409, "no such domain"))
-
-
-async def test_a_bulk_stores_the_good_and_reports_the_bad(shop: tuple[RunningService, TinyStore]) -> None:
-    service, _ = shop
+async def test_a_bulk_stores_the_good_and_reports_the_bad(shop: RunningService) -> None:
     items = [{"item_id": "new", "text": "new"}, {"item_id": "bad"}, 7, {"text": "nameless"}]
-    answer = (await service.http.post(BULK, json=items)).json()
+    answer = (await shop.http.post(BULK, json=items)).json()
     assert [result["status"] for result in answer["results"]] == ["created", "invalid", "invalid", "invalid"]
     assert "no text" in answer["results"][1]["error"]
     assert (answer["created"], answer["invalid"]) == (1, 3)
 
 
-async def test_a_body_without_length_is_cut_off_while_it_streams(shop: tuple[RunningService, TinyStore]) -> None:
-    service, _ = shop
+async def test_a_body_without_length_is_cut_off_while_it_streams(shop: RunningService) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -324,7 +187,7 @@ async def test_a_body_without_length_is_cut_off_while_it_streams(shop: tuple[Run
             sent += 1
             yield b"[" + b" " * 100_000
 
-    answer = await service.http.post(BULK, content=endless(), headers=JSON)
+    answer = await shop.http.post(BULK, content=endless(), headers=JSON)
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
     assert sent < 20

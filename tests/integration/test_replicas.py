@@ -142,3 +142,26 @@ async def test_a_foreign_entry_in_the_stream_does_no_lasting_harm(
     await redis.run(redis.commands.hset("vqrec:{shop}:items", "damaged", "no record"))
     await first.put_items(TEXTS)
     assert len(await first.recommended(["hammer"])) == len(TEXTS) - 1
+
+
+async def test_a_domain_in_redis_that_cannot_be_read_is_told_and_takes_nothing_from_others(
+    pair: tuple[RunningService, RunningService], store: TinyStore
+) -> None:
+    first, _ = pair
+    await first.serve(store.adapter)
+    await first.put_items(TEXTS)
+    redis, damaged = first.state.redis, "vqrec:{damaged}:adapter"
+
+    async def is_told() -> bool:
+        return "cannot be compared" in (await first.http.get("/readyz")).text
+
+    async def is_well() -> bool:
+        return (await first.http.get("/readyz")).json()["status"] == "ready"
+
+    await redis.run(redis.commands.hset(damaged, mapping={"revision": "many"}))
+    await redis.run(redis.commands.hset("vqrec:domains", "damaged", store.backbone.sha256))
+    await until(is_told)
+    assert (await first.http.put("/v1/domains/shop/items/vice", json={"text": "bench vice"})).status_code == 201
+    assert len(await first.recommended(["hammer"])) == len(TEXTS)
+    await redis.run(redis.commands.hdel("vqrec:domains", "damaged"))
+    await until(is_well)

@@ -61,6 +61,30 @@ def test_a_fault_at_the_start_is_one_line_and_no_traceback(tiny: TinyStore, tmp_
     assert list(tmp_path.iterdir()) == []  # no Redis was started
 
 
+def test_a_port_that_is_taken_ends_the_start_before_anything_is_started(tiny: TinyStore, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        arguments = ["--port", port, "--artifacts", str(tiny.root), "--data-dir", str(tmp_path)]
+        outcome = CliRunner().invoke(serve, arguments)
+    assert outcome.exit_code == 1
+    assert (
+        outcome.output
+        == f"Error: port {port} of 127.0.0.1 is taken: choose another with --port, or end what listens there\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_an_address_of_another_machine_ends_the_start(tmp_path: Path, host: str) -> None:
+    arguments = ["--host", host, "--data-dir", str(tmp_path)]
+    outcome = CliRunner().invoke(serve, arguments, env={"VQREC_API_KEYS": "hidden-key:read"})
+    assert outcome.exit_code == 1
+    assert outcome.output.startswith("Error: ")
+    assert host in outcome.output
+
+
 def test_the_doctor_finds_all_well(tiny: TinyStore, tmp_path: Path) -> None:
     arguments = ["--artifacts", str(tiny.root), "--data-dir", str(tmp_path), "--port", "0"]
     outcome = CliRunner().invoke(doctor, arguments, env={"VQREC_API_KEYS": "hidden-key:read"})
@@ -87,11 +111,19 @@ def test_the_doctor_says_what_is_wrong(tmp_path: Path) -> None:
     assert wrong == ["adapter", "Redis", "port"]
 
 
-def test_a_service_starts_answers_and_stops_on_sigterm(tiny: TinyStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "last"),
+    [(signal.SIGTERM, -signal.SIGTERM, "Finished server process"), (signal.SIGINT, 130, "stopped by Ctrl-C")],
+)
+def test_a_service_starts_answers_and_stops_when_it_is_told_to(
+    tiny: TinyStore, tmp_path: Path, number: signal.Signals, code: int, last: str
+) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = "from service.commands import serve; serve()"
+    # As in a terminal: what a shell runs in the background ignores SIGINT, and so would its children.
+    ctrl_c = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = f"{ctrl_c}; from service.commands import serve; serve()"
     arguments = ["--port", str(port), "--artifacts", str(tiny.root), "--data-dir", str(tmp_path)]
     process = subprocess.Popen(
         [sys.executable, "-c", command, *arguments],
@@ -106,9 +138,11 @@ def test_a_service_starts_answers_and_stops_on_sigterm(tiny: TinyStore, tmp_path
                 break
         assert httpx.get(f"http://127.0.0.1:{port}/readyz").json()["status"] in ("ready", "loading")
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         log = process.stderr.read()
         process.stderr.close()
         process.wait(30)
+    assert process.returncode == code
     assert "Application shutdown complete" in log
+    assert last in log.splitlines()[-1]
     assert "Traceback" not in log

@@ -19,8 +19,9 @@ def test_the_key_is_printed_once_and_its_entry_makes_it_valid() -> None:
     outcome = CliRunner().invoke(key, [*LEAST, *limits])
     assert outcome.exit_code == 0
     value, entry = outcome.stdout.splitlines()
-    assert entry.startswith(f"name=storefront sha256={hashlib.sha256(value.encode()).hexdigest()} scopes=read ")
-    assert entry.endswith("domains=garden,outdoor rate=200 burst=400 expires=2099-12-31")
+    limits_of_entry = "scopes=read domains=garden,outdoor rate=200 burst=400 expires=2099-12-31"
+    digest = hashlib.sha256(value.encode()).hexdigest()
+    assert entry == f"name=storefront {limits_of_entry} sha256={digest}"
     found = parse_keys(entry).find(value.encode())
     assert found is not None
     assert found.name == "storefront"
@@ -43,12 +44,20 @@ def test_a_key_that_callers_have_already_is_hashed_and_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("options", "given", "says"),
     [
-        (["--name", "a b", "--scopes", "read"], None, "name: "),
-        (["--name", "a", "--scopes", "read,write"], None, "scopes: Input should be 'read', 'ingest' or 'admin'"),
-        ([*LEAST, "--domains", "My Shop"], None, "domains: "),
-        ([*LEAST, "--rate", "0"], None, "rate: "),
+        (["--name", "a b", "--scopes", "read"], None, "--name takes up to 40 letters, digits, '.', '_' and '-', the f"),
+        (["--name", "-a", "--scopes", "read"], None, "the first a letter or a digit, such as storefront-1"),
+        (["--name", "a" * 41, "--scopes", "read"], None, "--name takes up to 40 letters"),
+        (["--name", "a", "--scopes", "read,write"], None, "--scopes takes some of read, ingest, admin, separated by "),
+        (["--name", "a b", "--scopes", "write"], None, "storefront-1\n--scopes takes some of"),
+        ([*LEAST, "--domains", "My Shop"], None, "--domains takes names of domains, separated by commas, such as out"),
+        ([*LEAST, "--rate", "0"], None, "--rate takes requests a second, 0.001 to 1,000,000, such as 50"),
+        ([*LEAST, "--rate", "1", "--burst", "0"], None, "--burst takes requests at once, 1 to 1,000,000, such as 100"),
         ([*LEAST, "--burst", "3"], None, "burst says nothing without rate"),
-        ([*LEAST, "--expires", "soon"], None, "expires: "),
+        ([*LEAST, "--expires", "soon"], None, "--expires takes the last day as YYYY-MM-DD, such as 2030-12-31"),
+        ([*LEAST, "--expires", "31.12.2099"], None, "--expires takes the last day as YYYY-MM-DD"),
+        ([*LEAST, "--expires", "20991231"], None, "--expires takes the last day as YYYY-MM-DD"),
+        ([*LEAST, "--expires", "2099-02-30"], None, "--expires takes the last day as YYYY-MM-DD"),
+        ([*LEAST, "--expires", "2020-01-31"], None, "--expires 2020-01-31 is past: the key would never be valid"),
         ([*LEAST, "--from-stdin"], "short-and-secret", "32 to 1024 characters"),
         ([*LEAST, "--from-stdin"], "secret " * 8, "without spaces"),
         ([*LEAST, "--from-stdin"], "sécret" * 8, "of ASCII"),

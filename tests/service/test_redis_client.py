@@ -93,6 +93,27 @@ async def test_a_redis_that_takes_no_writes_is_an_outage_however_it_says_so(clie
     assert await client.run(redis.get("text")) == b"READONLY, says the text itself"
 
 
+async def test_a_server_that_was_demoted_is_left_for_the_one_that_its_name_leads_to_now(tmp_path: Path) -> None:
+    configs = [RedisServerConfig(tmp_path / name, "everysec", 30) for name in ("one", "two")]
+    async with embedded_redis(configs[0]) as one, embedded_redis(configs[1]) as two:
+        name = tmp_path / "name"
+        name.symlink_to(one.removeprefix("unix://"))
+        client = RedisClient(f"unix://{name}", 5.0, 4, Metrics())
+        await client.run(client.commands.set("text", "of one"))
+        reading = asyncio.create_task(client.wait(client.blocking.xread({"stream": "$"}, block=1000)))
+        await client.run(client.commands.replicaof("127.0.0.1", 1))  # where nobody listens
+        name.unlink()
+        name.symlink_to(two.removeprefix("unix://"))
+        with pytest.raises(RedisUnavailableError):
+            await client.run(client.commands.set("text", "of two"))
+        assert not await reading  # what was under way is not broken off
+        await client.run(client.commands.set("text", "of two"))
+        assert await client.run(client.commands.get("text")) == b"of two"
+        await client.run(client.commands.xadd("stream", {"written": "on two"}))
+        assert await client.wait(client.blocking.xread({"stream": "0"}, block=1000))
+        await client.close()
+
+
 async def test_a_mistake_in_a_pipeline_is_none_for_what_its_command_says(client: RedisClient) -> None:
     pipeline = client.commands.pipeline(transaction=False)
     pipeline.set("text", "value")

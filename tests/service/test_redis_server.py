@@ -87,12 +87,13 @@ async def test_a_folder_with_a_long_name_and_spaces(tmp_path: Path) -> None:
 
 
 async def test_two_services_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.redis_server._LOCK_SECONDS", 0.0)
+    monkeypatch.setattr("service.redis_server._LOCK_SECONDS", 0.1)
     config = RedisServerConfig(tmp_path / "redis", "everysec", 30)
     async with embedded_redis(config):
-        with pytest.raises(ConfigurationError, match="--data-dir"):
+        with capture_logs() as lines, pytest.raises(ConfigurationError, match="--data-dir"):
             async with embedded_redis(config):
                 pass
+    assert [(line["event"], line["folder"]) for line in lines] == [("data-directory-in-use", str(config.folder))]
 
 
 async def test_a_server_that_cannot_start_is_reported(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Trainings that several tests look at."""
+"""Trainings that several tests look at, and the command line."""
 
 import pytest
 import torch
 
+from tests.training.running_commands import Vqrec, vqrec_in
 from tests.training.small_shop import CONFIG, Pretrained, SmallShops, Trained, with_fit, write_small_shops
 from training.pretrain import pretrain
 from training.train import train
@@ -29,3 +30,9 @@ def pretrained(shops: SmallShops, tmp_path_factory: pytest.TempPathFactory) -> P
     store = shops.new_store(tmp_path_factory.mktemp("pretrained"))
     datasets = {"first": shops.dataset(0), "second": shops.dataset(1)}
     return Pretrained(store, pretrain(datasets, store, with_fit(max_epochs=5)))
+
+
+@pytest.fixture
+def vqrec(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Vqrec:
+    """The command line, run in this process."""
+    return vqrec_in(monkeypatch, capfd)

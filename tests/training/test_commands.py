@@ -2,61 +2,21 @@
 
 import asyncio
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from models.bundle import read_bundle
-from models.command_line import main
 from models.manifest import AdapterManifest, BackboneManifest
 from models.store import ArtifactStore
 from service.redis_server import RedisServerConfig, embedded_redis
 from tests.running_service import make_settings, running_service
-from tests.tiny_models import write_tiny_store
-from tests.training.small_shop import ENCODER, Pretrained, SmallShops, Trained
+from tests.training.running_commands import NETWORK, SIZES, Vqrec
+from tests.training.small_shop import Pretrained, SmallShops, Trained
 from training.dataset import load_dataset
 from training.histories import split_leave_one_out
 
-SIZES = ("--codebooks", "8", "--codebook-size", "32", "--epochs", "1")
-NETWORK = ("--text-encoder", ENCODER, "--width", "16", "--layers", "1", "--heads", "2", "--max-history", "8")
 METRICS = ["recall@10", "ndcg@10", "recall@50", "ndcg@50", "mrr"]
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command came to."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def last_line(self) -> str:
-        return self.out.splitlines()[-1]
-
-
-Vqrec = Callable[..., Done]
-
-
-@pytest.fixture
-def vqrec(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Vqrec:
-    """The command line in this process, its output taken from the file descriptors, where libraries write too."""
-
-    def run(*arguments: object) -> Done:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["vqrec", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        captured = capfd.readouterr()
-        return Done(status, captured.out, captured.err)
-
-    return run
 
 
 @pytest.mark.training
@@ -116,56 +76,6 @@ def test_sample_prints_its_folders_and_the_seed_decides_what_is_in_them(vqrec: V
         assert len(folders) == 2
         prints.append([load_dataset(folder).fingerprint for folder in folders])
     assert prints[0] == prints[1] != prints[2]
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        (("--domain", "My Shop"), "'My Shop' is not a domain name"),
-        (("--domain", "../up"), "is not a domain name"),
-        (("--epochs", "0"), "--epochs"),
-        (("--patience", "0"), "--patience"),
-        (("--seed", "-1"), "--seed"),
-        (("--layers", "0"), "--layers"),
-        (("--heads", "0"), "--heads"),
-        (("--width", "0"), "--width"),
-        (("--width", "15", "--heads", "2"), "heads"),
-        (("--max-history", "2"), "--max-history"),
-        (("--codebooks", "0"), "num_codebooks must be 1 to 1024"),
-        (("--codebook-size", "1"), "codebook_size must be 2"),
-        (("--codebook-size", "100"), "power of two"),
-        (("--learning-rate", "fast"), "--learning-rate"),
-        (("--learning-rate", "0"), "--learning-rate"),
-    ],
-)
-def test_an_option_that_makes_no_sense_is_refused_before_anything_is_done(
-    vqrec: Vqrec, shops: SmallShops, tmp_path: Path, options: tuple[str, ...], complaint: str
-) -> None:
-    domain = () if "--domain" in options else ("--domain", "shop")
-    done = vqrec("train", "--data", shops.folders[0], *domain, "--out", tmp_path / "out", *NETWORK, *SIZES, *options)
-    assert done.status in (1, 2)
-    assert complaint in done.err
-    assert "Traceback" not in done.err
-    assert done.out == ""
-    assert not (tmp_path / "out").exists()
-
-
-def test_data_that_is_none_is_one_line(vqrec: Vqrec, tmp_path: Path) -> None:
-    done = vqrec("train", "--data", tmp_path, "--domain", "shop", "--out", tmp_path / "out")
-    assert done.status == 1
-    assert len(done.err.splitlines()) == 1
-    assert "has no items.parquet" in done.err
-
-
-def test_an_artifact_of_another_kind_is_one_line(vqrec: Vqrec, shops: SmallShops, tmp_path: Path) -> None:
-    tiny = write_tiny_store(tmp_path / "tiny")
-    done = vqrec("evaluate", "--data", shops.folders[0], "--adapter", tiny.backbone.path)
-    assert (done.status, len(done.err.splitlines()), done.out) == (1, 1, "")
-    where = ("--domain", "shop", "--out", tmp_path / "out")
-    done = vqrec("adapt", "--data", shops.folders[0], "--backbone", tiny.adapter.path, *where)
-    assert (done.status, done.out) == (1, "")
-    assert "is of the kind adapter, not backbone" in done.err
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.training
@@ -247,13 +157,6 @@ def test_report_writes_pages_and_prints_the_one_to_open(
     assert (tmp_path / "again" / "report.md").read_text() == (out / "report.md").read_text(), again.err
 
 
-@pytest.mark.parametrize("options", [(), ("--baselines",), ("--data", "."), ("--adapter", "somewhere")])
-def test_report_says_what_it_needs(vqrec: Vqrec, tmp_path: Path, options: tuple[str, ...]) -> None:
-    done = vqrec("report", *options, "--out", tmp_path / "out")
-    assert done.status == 2
-    assert "give --data with --adapter, or --results" in done.err
-
-
 @pytest.mark.training
 @pytest.mark.anyio
 async def test_adapt_reads_a_service_as_it_reads_files(
@@ -283,26 +186,3 @@ async def test_adapt_reads_a_service_as_it_reads_files(
     assert from_redis.last_line == from_files.last_line
     assert without_log.status == 1
     assert "give --interactions" in without_log.err
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        ((), "either --data or --redis"),
-        (("--data", ".", "--redis", "redis://localhost"), "either --data or --redis"),
-        (("--data", ".", "--interactions", __file__), "--interactions goes with --redis"),
-        (("--data", ".", "--zero-shot", "--share", "0.5"), "reads no interactions"),
-        (("--redis", "redis://localhost", "--zero-shot", "--interactions", __file__), "reads no interactions"),
-        (("--data", ".", "--share", "0"), "--share"),
-        (("--data", ".", "--share", "1.5"), "--share"),
-        (("--redis", "http://localhost", "--zero-shot"), "not a Redis URL"),
-    ],
-)
-def test_adapt_refuses_sources_and_shares_that_make_no_sense(
-    vqrec: Vqrec, tmp_path: Path, options: tuple[str, ...], complaint: str
-) -> None:
-    done = vqrec("adapt", *options, "--backbone", tmp_path, "--domain", "shop", "--out", tmp_path / "out")
-    assert done.status in (1, 2)
-    assert complaint in done.err
-    assert "Traceback" not in done.err
-    assert not (tmp_path / "out").exists()

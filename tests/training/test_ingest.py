@@ -145,8 +145,14 @@ def test_items_that_are_invalid_are_counted_and_the_first_ones_shown(capsys: pyt
 
 
 def test_a_service_that_is_not_there_is_an_error_of_ours() -> None:
-    with pytest.raises(ServiceError, match="does not answer"):
+    with pytest.raises(ServiceError, match=r"does not answer .*: does `vqrec serve` run there\?"):
         ingest(items(1), IngestTarget(f"http://127.0.0.1:{free_port()}", "shop"))
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "127.0.0.1:8000", "ftp://shop", "http://", "", "/v1", "http://a:b"])
+def test_a_url_of_no_service_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(ServiceError, match="is no URL"):
+        IngestTarget(url, "shop")
 
 
 def test_nothing_to_send_is_refused() -> None:

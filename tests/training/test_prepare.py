@@ -136,6 +136,17 @@ def test_attributes_of_mixed_types_are_written_as_what_holds_them_all(tmp_path: 
     ]
 
 
+def test_the_summary_says_where_a_price_makes_text_of_all(tmp_path: Path) -> None:
+    items = [thing("a", price=1), thing("b", price="12,50"), thing("c", price=3)]
+    source = write_shop(tmp_path / "raw", items, [bought("u", item, 1) for item in "abc"])
+    summary = prepare(PrepareConfig(source, tmp_path / "out", min_user=1, min_item=1))
+    (note,) = summary.notes
+    assert note.startswith(f"{source.items_path}:2: price is '12,50' there, and no number in 1 of 3 items")
+    assert str(summary).endswith(f"\nnote: {note}")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["notes"] == [note]
+    assert pl.read_parquet(tmp_path / "out" / "items.parquet")["price"].to_list() == ["1", "12,50", "3"]
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from("uvw"), st.sampled_from(["a", "b", "x"]), st.integers(-3, 3) | st.none()),
@@ -192,6 +203,9 @@ def test_raw_data_is_never_overwritten(tmp_path: Path) -> None:
 def test_empty_tables_and_bounds_below_one_are_clear_errors(tmp_path: Path) -> None:
     source = write_shop(tmp_path / "raw", [], [])
     with pytest.raises(DataError, match="holds no items"):
+        prepare(PrepareConfig(source, tmp_path / "out"))
+    source = write_shop(tmp_path / "raw", [thing("a")], [])
+    with pytest.raises(DataError, match=r"orders\.jsonl\.gz holds no interactions"):
         prepare(PrepareConfig(source, tmp_path / "out"))
     with pytest.raises(DataError, match="at least 1"):
         PrepareConfig(source, tmp_path / "out", min_user=0)

@@ -1,4 +1,7 @@
-"""What becomes of a row that cannot be read: reported with its file and line, counted by reason, and left out."""
+"""What becomes of a row that cannot be read: reported with its file and line, counted by reason, and left out.
+
+And what is to be known of a file that was read: notes.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,11 +15,12 @@ _SHOWN_PER_REASON = 3
 
 @dataclass
 class BadRows:
-    """Collects the bad rows of one run. With ``strict`` the first one is a :class:`DataError`."""
+    """Collects the bad rows and notes of one run. With ``strict`` the first bad row is a :class:`DataError`."""
 
     strict: bool = False
     counts: dict[str, Counter[str]] = field(default_factory=dict)  # "items" or "interactions" ─► reason ─► rows
     examples: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, kind: str, path: Path, line: int, error: RowError) -> None:
         """Report that ``line`` (1-based; of a Parquet file the row) of ``path`` cannot be read.
@@ -32,6 +36,12 @@ class BadRows:
         if counts[error.reason] <= _SHOWN_PER_REASON:
             self.examples.append(message)
             say(f"bad row left out: {message}")
+
+    def note(self, message: str) -> None:
+        """Keep what the summary shall tell; said at once where, being strict, no summary follows."""
+        self.notes.append(message)
+        if self.strict:
+            say(f"note: {message}")
 
     def total(self, kind: str) -> int:
         return self.counts.get(kind, Counter()).total()

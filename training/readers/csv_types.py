@@ -4,9 +4,12 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from training.readers.mixed_columns import Kind
 from training.readers.source import AttributeValue, ItemRow
 
-_INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]{0,17})")  # not 007, which is a code and no number
+_INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]{0,17})")
+_WITH_COMMA = re.compile(r"[+-]?([0-9]{1,3}([.,][0-9]{3})+|[0-9]+)([.,][0-9]+)?")  # 12,50 and 1.234,50 and 1,234.50
+_LIKE_007 = re.compile(r"[+-]?0[0-9]+")  # a code and no number
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -17,6 +20,18 @@ def typed_rows(rows: Iterable[ItemRow], fixed: Collection[str]) -> Iterator[Item
     converters = {name: _converter(name, collected) for name in names}
     for row in collected:
         yield {name: converters[name](value) if name in converters else value for name, value in row.items()}
+
+
+def kind_by_spelling(value: AttributeValue) -> Kind | None:
+    """The kind of a cell; None for digits that make no number, which also stand among such as do."""
+    text = str(value)
+    if _LIKE_007.fullmatch(text):
+        return None
+    if text.lower() in _BOOLEANS:
+        return "boolean"
+    if _is_float(text):
+        return "number"
+    return "12,50" if _WITH_COMMA.fullmatch(text) else "text"
 
 
 def _converter(name: str, rows: list[ItemRow]) -> Callable[[AttributeValue], AttributeValue]:
@@ -32,6 +47,6 @@ def _converter(name: str, rows: list[ItemRow]) -> Callable[[AttributeValue], Att
 
 def _is_float(value: str) -> bool:
     try:
-        return math.isfinite(float(value)) and not re.fullmatch(r"[+-]?0[0-9]+", value)
+        return math.isfinite(float(value)) and "_" not in value and not _LIKE_007.fullmatch(value)
     except ValueError:
         return False

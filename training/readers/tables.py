@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,8 +13,10 @@ import polars as pl
 from models.item_text import TEXT_FIELDS
 from training.errors import DataError, RowError
 from training.readers.bad_rows import BadRows
-from training.readers.csv_types import typed_rows
+from training.readers.csv_header import check_names, check_separator, read_header
+from training.readers.csv_types import kind_by_spelling, typed_rows
 from training.readers.lines import read_lines
+from training.readers.mixed_columns import kind_by_type, noting_mixed_columns
 from training.readers.source import INTERACTION_COLUMNS, ITEM_COLUMNS, Interaction, ItemRow
 from training.readers.values import parse_interaction, parse_item, parse_json_object
 
@@ -38,7 +41,11 @@ class TableSource:
         return self.items_path, self.interactions_path
 
     def items(self, bad_rows: BadRows) -> Iterator[ItemRow]:
-        return read_items(self.items_path, bad_rows)
+        """As :func:`read_items`; and notes where a column of JSON Lines has values of several types."""
+        if kind_of_table(self.items_path) not in ("jsonl", "ndjson"):
+            return read_items(self.items_path, bad_rows)
+        rows = _numbered_items(self.items_path, bad_rows)
+        return noting_mixed_columns(rows, kind_by_type, self.items_path, bad_rows)
 
     def interactions(self, bad_rows: BadRows) -> Iterator[Interaction]:
         return read_interactions(self.interactions_path, bad_rows)
@@ -50,8 +57,14 @@ def read_items(path: Path, bad_rows: BadRows) -> Iterator[ItemRow]:
     Raises:
         DataError: if the file is bad, or has no ``item_id`` or no column of text.
     """
-    rows = parse_rows(read_table(path, "items", bad_rows), parse_item, "items", path, bad_rows)
-    return typed_rows(rows, fixed=ITEM_COLUMNS) if kind_of_table(path) in ("csv", "tsv") else rows
+    rows = _numbered_items(path, bad_rows)
+    if kind_of_table(path) not in ("csv", "tsv"):
+        return (row for _, row in rows)
+    return typed_rows(noting_mixed_columns(rows, kind_by_spelling, path, bad_rows), fixed=ITEM_COLUMNS)
+
+
+def _numbered_items(path: Path, bad_rows: BadRows) -> Iterator[tuple[int, ItemRow]]:
+    return parse_numbered_rows(read_table(path, "items", bad_rows), parse_item, "items", path, bad_rows)
 
 
 def read_interactions(path: Path, bad_rows: BadRows) -> Iterator[Interaction]:
@@ -67,7 +80,14 @@ def read_interactions(path: Path, bad_rows: BadRows) -> Iterator[Interaction]:
 def parse_rows(
     numbered: Iterable[tuple[int, Cells]], parse: Callable[[Cells], R], kind: str, path: Path, bad_rows: BadRows
 ) -> Iterator[R]:
-    """Parse row after row; a row that cannot be parsed goes to ``bad_rows``.
+    """As :func:`parse_numbered_rows`, without the numbers."""
+    return (row for _, row in parse_numbered_rows(numbered, parse, kind, path, bad_rows))
+
+
+def parse_numbered_rows(
+    numbered: Iterable[tuple[int, Cells]], parse: Callable[[Cells], R], kind: str, path: Path, bad_rows: BadRows
+) -> Iterator[tuple[int, R]]:
+    """Parse row after row; a row that cannot be parsed goes to ``bad_rows``, the others come with their lines.
 
     Raises:
         DataError: at the end, if there were rows and none was good: then it is the file that is bad.
@@ -81,7 +101,7 @@ def parse_rows(
             bad_rows.add(kind, path, number, error)
         else:
             good += 1
-            yield row
+            yield number, row
     if not good and bad_rows.total(kind) > bad_before:
         raise DataError(f"no row of {path} can be used; the first: {first_error or 'not readable'}")
 
@@ -162,8 +182,12 @@ def read_json_lines(path: Path, kind: str, bad_rows: BadRows) -> Iterator[tuple[
 
 
 def _csv_rows(path: Path, kind: str, bad_rows: BadRows, delimiter: str) -> Iterator[tuple[int, Cells]]:
-    reader = csv.reader((line for _, line in read_lines(path, kind, bad_rows)), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
+    lines = (line for _, line in read_lines(path, kind, bad_rows))
+    first = next(lines, "")
+    check_separator(first, delimiter, path)
+    reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+    header = read_header(reader, path)
+    _check_header(header, kind, path)
     while True:
         number = reader.line_num + 1  # where the row begins: a quoted cell may hold line breaks
         try:
@@ -175,10 +199,7 @@ def _csv_rows(path: Path, kind: str, bad_rows: BadRows, delimiter: str) -> Itera
             continue
         if cells is None:
             return
-        if header is None:
-            header = [name.strip() for name in cells]
-            _check_header(header, kind, path)
-        elif cells and len(cells) != len(header):
+        if cells and len(cells) != len(header):
             bad_rows.add(kind, path, number, RowError("another number of cells than the header", len(cells)))
         elif cells:
             yield number, dict(zip(header, cells, strict=True))
@@ -187,5 +208,7 @@ def _csv_rows(path: Path, kind: str, bad_rows: BadRows, delimiter: str) -> Itera
 def _check_header(columns: Sequence[str], kind: str, path: Path) -> None:
     if kind == "items":
         check_item_columns(columns, path)
+        check_names(columns, path)
     else:
         check_columns(columns, INTERACTION_COLUMNS, path)
+        check_names([name for name in columns if name in INTERACTION_COLUMNS], path)

@@ -112,9 +112,13 @@ async def test_what_cannot_be_read_is_left_out(
     loader: CatalogueLoader, repository: CatalogueRepository, redis: RedisClient, tiny: TinyStore
 ) -> None:
     adapter = tiny.load_adapter()
-    writes = {name: written for name, written in (await fill(repository, adapter)).items() if name != "item-20"}
+    left_out = ("item-20", "item-30", "item-40")  # which have no codes
+    writes = {name: written for name, written in (await fill(repository, adapter)).items() if name not in left_out}
     await redis.commands.hset(KEYS.items, "damaged", b"1-1\n{")
-    await redis.commands.hdel(KEYS.vectors, "item-20")  # which has no code either
+    await redis.commands.hset(KEYS.items, b"no \xff id", b"1-1\n{}")
+    await redis.commands.hdel(KEYS.vectors, "item-20")
+    await redis.commands.hset(KEYS.vectors, "item-30", b"short")
+    await redis.commands.hset(KEYS.vectors, "item-40", np.full(adapter.quantizer.text_dim, np.nan, "<f2").tobytes())
     check(await loader.load_all(lambda _: None), writes, adapter)
 
 

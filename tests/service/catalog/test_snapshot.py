@@ -188,7 +188,7 @@ def test_the_codes_of_many_are_those_of_each(adapter: DomainAdapter) -> None:
         [make_item(3, code_seed=99), make_item(55)], ["item-004"]
     )
     wanted = [f"item-{number:03}" for number in (3, 4, 5, 55, 77, 5, 0)]
-    for asked in (wanted, wanted * 20, [], ["nothing"]):  # few are looked up one by one
+    for asked in (wanted, wanted * 50, [], ["nothing"]):  # few are looked up one by one
         codes, known = snapshot.codes(asked)
         assert codes.dtype == LAYOUT.dtype
         assert known.tolist() == [snapshot.code(item_id) is not None for item_id in asked]

@@ -1,5 +1,6 @@
 """Where adapters may come from."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,10 @@ from models.errors import ArtifactMismatchError, ArtifactNotFoundError, InvalidA
 from models.store import ArtifactStore
 from service.catalog.sources import AdapterSources
 from service.errors import ConfigurationError, InvalidSourceError, RetryableError
-from tests.tiny_models import TinyStore, write_tiny_store
+from tests.tiny_models import TinyStore, write_tiny_adapter, write_tiny_store
+
+DAY = 86_400
+NOW = 2_000_000_000.0  # after the tests run, so that what they read is young
 
 
 @pytest.fixture
@@ -22,6 +26,16 @@ def published(tmp_path: Path) -> TinyStore:
 @pytest.fixture
 def sources(tiny: TinyStore, tmp_path: Path) -> AdapterSources:
     return AdapterSources(tiny.store, tmp_path / "cache", (f"file://{tmp_path}/published",), 1 << 20)
+
+
+def test_a_path_that_begins_with_the_root_itself_is_told_what_the_root_is(
+    sources: AdapterSources, tiny: TinyStore
+) -> None:
+    path, root = tiny.adapter.path.relative_to(tiny.root), tiny.root.name
+    for source in (f"{root}/{path}", f"./{root}/{path}"):
+        with pytest.raises(ArtifactNotFoundError, match=f"which is itself the folder '{root}'.* give '{path}'") as told:
+            sources.load(source)
+        assert str(tiny.root) not in told.value.detail
 
 
 def test_a_url_below_the_prefix_is_fetched_once(sources: AdapterSources, published: TinyStore) -> None:
@@ -54,6 +68,19 @@ def test_what_a_killed_process_left_of_a_fetch_is_removed_and_nothing_else(
     shutil.copytree(kept, sources.cache / ".fetching-cut-off" / kept.name)
     sources.sweep()
     assert list(sources.cache.iterdir()) == [kept]
+
+
+def test_what_was_fetched_stays_while_it_is_kept_or_was_read_within_a_day(tiny: TinyStore, tmp_path: Path) -> None:
+    published = write_tiny_store(tmp_path / "published")
+    bundles = [published.adapter, *(write_tiny_adapter(published, seed=seed) for seed in (1, 2, 3))]
+    sources = AdapterSources(tiny.store, tmp_path / "cache", (f"file://{published.root}",), 1 << 20, now=lambda: NOW)
+    kept, read, young, old = (sources.load(f"file://{bundle.path}").bundle.path for bundle in bundles)
+    for path, age in ((kept, 2 * DAY), (read, 2 * DAY), (young, DAY - 1), (old, DAY + 1)):
+        os.utime(path, (NOW - age, NOW - age))
+    sources.load(f"file://{bundles[1].path}", bundles[1].sha256)
+    sources.drop_unused({bundles[0].sha256})
+    assert set(sources.cache.iterdir()) == {kept, read, young}
+    assert not old.exists()
 
 
 def test_a_data_directory_that_takes_no_adapter_is_told_and_not_the_source(

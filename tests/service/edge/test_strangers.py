@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from service.edge.admitted import Admitted
 from service.edge.edge import Edge
@@ -69,6 +73,22 @@ async def test_who_may_not_ask_takes_no_place_however_often(
         assert (await client.answer())[0] == 200
     assert app.started == 1
     assert metrics.registry.get_sample_value("vqrec_rejected_total", {"reason": kind}) == 20
+
+
+async def test_refusals_by_key_are_logged_together_and_without_the_key() -> None:
+    edge = guarded()
+    with capture_logs() as lines:
+        async with served(Held(), edge) as port, connected(port) as stranger:
+            for _ in range(20):
+                await refusal(stranger, PATH, "POST", "x-api-key: unknown-key")
+                await refusal(stranger, PATH, "POST", f"x-api-key: {ELSEWHERE}")
+
+            async def told() -> bool:
+                return _told(lines) == {"unauthenticated": 20, "forbidden": 20}
+
+            await until(told)
+    assert all(line["log_level"] == "warning" for line in lines if line["event"] == "requests-refused")
+    assert not any(key in str(lines) for key in ("unknown-key", ELSEWHERE, digest_of(ELSEWHERE).hex()))
 
 
 async def test_a_key_that_may_not_write_takes_no_place_of_those_that_write() -> None:
@@ -159,6 +179,14 @@ async def test_health_is_for_everybody() -> None:
     async with served(Held(), guarded()) as port, connected(port) as client:
         client.ask("/livez", b"", "GET")
         assert (await client.answer())[0] == 200
+
+
+def _told(lines: Sequence[Any]) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for line in lines:
+        if line["event"] == "requests-refused":
+            counted[line["reason"]] += line["requests"]
+    return counted
 
 
 async def _started(app: Held, count: int) -> bool:

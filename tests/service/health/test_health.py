@@ -1,6 +1,10 @@
 """What orchestrators and Prometheus are told."""
 
+import threading
+from collections.abc import Iterator
+
 import pytest
+from prometheus_client import Metric
 
 from tests.running_service import RunningService
 
@@ -27,3 +31,17 @@ async def test_metrics_tell_the_stages_of_the_work(shop: RunningService) -> None
 async def test_metrics_forget_a_deleted_domain(shop: RunningService) -> None:
     await shop.http.delete("/v1/admin/domains/shop")
     assert 'vqrec_catalogue_items{domain="shop"}' not in (await shop.http.get("/metrics")).text
+
+
+async def test_metrics_are_written_by_a_thread_of_their_own(service: RunningService) -> None:
+    threads: list[str] = []
+
+    class Noting:
+        def collect(self) -> Iterator[Metric]:
+            threads.append(threading.current_thread().name)
+            yield from ()
+
+    service.state.metrics.registry.register(Noting())
+    threads.clear()  # what registers it asks it, too
+    assert (await service.http.get("/metrics")).status_code == 200
+    assert threads == ["metrics-0"]

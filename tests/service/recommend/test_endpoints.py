@@ -128,7 +128,7 @@ async def test_similar_items_of_any_id(client: httpx.AsyncClient, item_id: str) 
         (b'{"history": ["\\ud800"]}', 400, "JSON"),
         (b'{"history": ["\xff"]}', 400, "JSON"),
         (b"[" * 100_000, 400, "JSON"),
-        (b"", 422, "required"),
+        (b"", 422, "send a JSON document"),
         (b'{"history": []}', 422, "name the fallback"),
         (b'{"history": ["i1"], "limit": 1000000}', 422, "limit"),
         (b'{"history": ["i1"], "limit": "10"}', 422, "limit"),

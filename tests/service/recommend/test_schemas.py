@@ -3,7 +3,14 @@ import math
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from service.recommend.schemas import MAX_EXCLUDED, MAX_HISTORY_ENTRIES, MAX_TEXTS, BatchRequest, RecommendRequest
+from service.recommend.schemas import (
+    MAX_EXCLUDED,
+    MAX_HISTORY_ENTRIES,
+    MAX_TEXTS,
+    BatchRequest,
+    HistoryText,
+    RecommendRequest,
+)
 
 HISTORY = {"history": ["B001"]}
 
@@ -33,15 +40,16 @@ def test_a_whole_number_is_an_integer_to_json() -> None:
 
 
 def test_a_history_mixes_ids_and_texts() -> None:
-    raw = {"history": ["B001", {"item_id": "B002"}, {"text": "a sander"}]}
-    entries = RecommendRequest.model_validate(raw).history
-    assert [(entry.item_id, entry.text) for entry in entries] == [("B001", None), ("B002", None), (None, "a sander")]
+    raw = {
+        "history": ["B001", {"item_id": "木"}, {"item_id": "c", "text": None}, {"item_id": None, "text": "a sander"}]
+    }
+    assert RecommendRequest.model_validate(raw).history == ["B001", "木", "c", HistoryText("a sander")]
 
 
 @pytest.mark.parametrize("item_id", ["", "a" * 4096, "\0", "\u200b"])
 def test_an_id_that_no_item_can_have_is_no_error(item_id: str) -> None:
     raw = {"history": [item_id, {"item_id": item_id}], "exclude_item_ids": [item_id]}
-    assert [entry.item_id for entry in RecommendRequest.model_validate(raw).history] == [item_id] * 2
+    assert RecommendRequest.model_validate(raw).history == [item_id] * 2
 
 
 @pytest.mark.parametrize("fallback", ["popular", "none"])
@@ -69,6 +77,9 @@ def test_an_empty_history_needs_a_named_fallback(fallback: str) -> None:
         ({"history": [{"text": "\u200b\u2060\0"}]}, "history.0.text: the text holds no readable character"),
         ({"history": [{"text": "a" * 20_001}]}, "history.0.text: String should have at most 20000 characters"),
         ({"history": ["\ud800"]}, "history.0.item_id"),
+        ({"history": [{"item_id": "木\ud800"}]}, "history.0.item_id"),
+        ({"history": [{"item_id": "a" * 4097}]}, "history.0.item_id: String should have at most 4096 characters"),
+        ({"history": [{"item_id": None}]}, "exactly one of item_id and text"),
         ({"limit": 0}, "limit: Input should be greater than or equal to 1"),
         ({"limit": 501}, "limit: Input should be less than or equal to 500"),
         ({"limit": "10"}, "limit"),

@@ -151,7 +151,9 @@ async def test_an_empty_history_that_asks_for_popular_items_gets_them(service: R
     assert answer.fallback
 
 
-async def test_a_batch_gives_what_its_requests_get_alone(service: RecommendService) -> None:
+async def test_a_batch_gives_what_its_requests_get_alone(
+    service: RecommendService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fields: list[dict[str, Any]] = [
         {"history": ["i1", {"text": "new thing"}]},
         {"history": ["unknown"]},
@@ -159,8 +161,11 @@ async def test_a_batch_gives_what_its_requests_get_alone(service: RecommendServi
         {"history": [{"text": "new thing"}, {"text": "another"}], "filter": {"tenth": True}},
         {"history": ["i5"], "limit": 500, "return_attributes": True},
     ]
-    together = await service.recommend("shop", [RecommendRequest.model_validate(one) for one in fields])
-    assert together == [await ask(service, **one) for one in fields]
+    requests = [RecommendRequest.model_validate(one) for one in fields]
+    alone = [await ask(service, **one) for one in fields]
+    assert await service.recommend("shop", requests) == alone
+    monkeypatch.setattr("service.recommend.service._LARGE", 0)  # so that threads do what the event loop does otherwise
+    assert await service.recommend("shop", requests) == alone
 
 
 async def test_an_explanation_is_not_available_yet(service: RecommendService) -> None:

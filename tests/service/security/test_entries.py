@@ -67,10 +67,12 @@ def test_what_is_printed_is_what_is_read() -> None:
             "expires": "2030-01-01",
         }
     )
-    assert (
-        entry.line() == f"name=a sha256={HASH} scopes=read,admin domains=a,b rate=1000000 burst=1.5 expires=2030-01-01"
-    )
-    assert parse_keys(entry.line()).keys == (entry.key(),)
+    line = entry.line()
+    assert line == f"name=a scopes=read,admin domains=a,b rate=1000000 burst=1.5 expires=2030-01-01 sha256={HASH}"
+    assert parse_keys(line).keys == (entry.key(),)
+    for end in range(1, len(line)):  # of a file that is half written, or whose disk was full
+        with pytest.raises(ConfigurationError):
+            parse_keys(line[:end])
 
 
 SECRET = "vqrec_this-must-never-be-shown"
