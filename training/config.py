@@ -47,7 +47,7 @@ class TrainingConfig:
     quantizer_of: Path | None = None
     text_encoder: str = DEFAULT_TEXT_ENCODER
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    fit: FitConfig = field(default_factory=lambda: FitConfig(learning_rate=3e-3, network_rate=0.0))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(learning_rate=3e-3, network_rate=0.0, weight_decay=0.7))
     share: float = 1.0
     tables: TableKind = "projected"
     redrawn_share: float = 0.0

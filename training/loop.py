@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -22,9 +21,10 @@ class FitConfig:
     Args:
         max_epochs: the most epochs.
         patience: training stops after so many epochs without a better validation score.
-        learning_rate, weight_decay: AdamW's.
+        learning_rate: AdamW's.
         network_rate: what the learning rate is multiplied by for the parameters that a task calls shared; 0 leaves
             those as they are.
+        weight_decay: AdamW's, for the parameters that a task says fade.
         seed: fixes the order of batches and the dropout of every epoch, so that a resumed run equals an unbroken one.
     """
 
@@ -48,6 +48,7 @@ class Task:
         loss: of one batch, a scalar; in several processes, each one's share of it, so that the shares sum up to it.
         validate: the score to maximise, NDCG@10. In several processes the first one alone is asked.
         shared: parameters of the model that learn at a rate of their own.
+        fading: parameters that weight decay draws back to zero: what is learned beyond a start that is kept apart.
     """
 
     label: str
@@ -57,6 +58,7 @@ class Task:
     loss: Callable[[Batch], torch.Tensor]
     validate: Callable[[], float]
     shared: Sequence[nn.Parameter] = ()
+    fading: Sequence[nn.Parameter] = ()
 
 
 @dataclass(frozen=True)
@@ -105,21 +107,26 @@ def fit(
 
 
 def _optimizer(task: Task, config: FitConfig) -> torch.optim.Optimizer:
-    shared = {id(parameter) for parameter in task.shared}
+    shared, fading = ({id(parameter) for parameter in some} for some in (task.shared, task.fading))
     if config.network_rate == 0:
         for parameter in task.shared:
             parameter.requires_grad_(False)
-    trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [parameter for parameter in trained if id(parameter) not in shared]},
-        {
-            "params": [parameter for parameter in trained if id(parameter) in shared],
-            "lr": config.learning_rate * config.network_rate,
-        },
-    ]
-    filled = [group for group in groups if group["params"]]
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in task.model.parameters():
+        if parameter.requires_grad:
+            groups.setdefault((id(parameter) in shared, id(parameter) in fading), []).append(parameter)
     # One pass over the weights instead of a dozen: with large tables the step costs a tenth.
-    return torch.optim.AdamW(filled, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": config.learning_rate * (config.network_rate if is_shared else 1),
+                "weight_decay": config.weight_decay if is_fading else 0.0,
+            }
+            for (is_shared, is_fading), parameters in groups.items()
+        ],
+        fused=True,
+    )
 
 
 @dataclass(frozen=True, eq=False)

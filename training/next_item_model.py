@@ -65,6 +65,11 @@ class NextItemModel(nn.Module):
         """All that other shops use as well: everything but the rows of tables."""
         return [parameter for parameter in self.parameters() if parameter is not self.tables.free]
 
+    @property
+    def fading(self) -> list[nn.Parameter]:
+        """The rows, where they are what has been learned beyond the texts that tables start from."""
+        return [self.tables.free] if isinstance(self.tables, TiedCodeEmbedding) else []
+
     def users(self, vectors: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """User vectors of length one [positions, width] of every position that counts.
 

@@ -28,4 +28,5 @@ def one_shop_task(label: str, model: NextItemModel, max_history: int, shared: Se
         loss=model.full_softmax,
         validate=lambda: model.evaluate(0, shop.split.valid)["ndcg@10"],
         shared=shared,
+        fading=model.fading,
     )

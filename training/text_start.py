@@ -5,7 +5,9 @@ Random weights would have to find that out first, and from few histories they ne
 - The projection whitens text a little, so that what all items have in common does not drown what tells them apart.
 - Attention hands on what it attends to, so that every layer adds the mean of the history to its last item; that values
   and outputs start near the identity is the mimetic initialisation of Trockman, Kolter, ICML 2023 (arXiv 2305.09828).
-- Marks have columns of their own, whose sign the last map turns: what the history has is pushed away.
+- Marks have columns of their own, whose sign the last map turns: what the history has is pushed away. Two marks share
+  a column or have nothing in common, so that most items are not touched by what others have. Marks of random direction
+  would each touch all of them a little, and with no more columns than there are, that disturbs every order.
 """
 
 from collections.abc import Sequence
@@ -36,7 +38,7 @@ def start_from_text(
         network: whose attention and output map are set.
         tables: whose projection and marks are set.
         quantizers: whose centroids say how texts vary.
-        seed: of the marks and of the directions that text is laid along.
+        seed: of the directions that text is laid along, and of the positions.
     """
     generator = torch.Generator().manual_seed(seed)
     turns = isinstance(network.output_map, nn.Linear) and len(tables.marks) > 0
@@ -49,13 +51,20 @@ def start_from_text(
             signs[width - marked :] = -1
             network.output_map.weight.copy_(torch.diag(signs))
         if marked:
-            length = _MARK_LENGTH * _SCALE * (width / marked / len(tables.marks)) ** 0.5
-            shape = (*tables.marks.shape[:2], marked)
-            tables.marks[:, :, width - marked :] = length * torch.randn(shape, generator=generator)
+            fingerprints, size, _ = tables.marks.shape
+            length = _MARK_LENGTH * _SCALE * (width / fingerprints) ** 0.5
+            tables.marks[:, :, width - marked :] = length * _one_column_each(fingerprints, size, marked)
         network.hand_on(_ATTENTION)
         network.positions.weight.copy_(
             _POSITIONS_STD * torch.randn(network.positions.weight.shape, generator=generator)
         )
+
+
+def _one_column_each(fingerprints: int, size: int, columns: int) -> torch.Tensor:
+    """Zeros but for a one in every row [fingerprints, size, columns]; each fingerprint has its part of the columns."""
+    part = max(1, columns // fingerprints)
+    places = torch.arange(fingerprints)[:, None] * part + torch.arange(size) % part  # [fingerprints, size]
+    return torch.eye(columns)[places % columns]
 
 
 def _whiten(projection: nn.Linear, quantizers: Sequence[Quantizer], columns: int, generator: torch.Generator) -> None:

@@ -119,9 +119,23 @@ def test_what_is_frozen_is_not_trained(checkpoints: CheckpointFolder) -> None:
     trained = model()
     trained[0].requires_grad_(False)  # type: ignore[index]  # a Sequential
     start = weights(trained)
-    fit(task(trained, Scores(trained, 0.0, 1.0)), FitConfig(max_epochs=1, weight_decay=0.1), checkpoints)
+    fading = replace(task(trained, Scores(trained, 0.0, 1.0)), fading=list(trained.parameters()))
+    fit(fading, FitConfig(max_epochs=1, weight_decay=0.1), checkpoints)
     moved = [name for name, tensor in weights(trained).items() if not torch.equal(tensor, start[name])]
     assert moved == ["2.weight", "2.bias"]
+
+
+def test_weight_decay_draws_back_what_fades_and_nothing_else(checkpoints: CheckpointFolder) -> None:
+    ends = []
+    for decay in (0.0, 50.0):
+        trained = model()
+        fading = replace(task(trained, Scores(trained, 0.0, 1.0)), fading=[trained[2].weight])  # type: ignore[index]
+        fit(fading, FitConfig(max_epochs=1, learning_rate=1e-4, weight_decay=decay), checkpoints)
+        ends.append(weights(trained))
+        checkpoints.clear()
+    plain, decayed = ends
+    assert decayed["2.weight"].norm() < 0.99 * plain["2.weight"].norm()
+    assert decayed["2.bias"].norm() == pytest.approx(plain["2.bias"].norm().item(), rel=0.01)
 
 
 def run(checkpoints: CheckpointFolder, config: FitConfig, interrupt_in: int | None = None) -> nn.Module:

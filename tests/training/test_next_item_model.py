@@ -115,6 +115,12 @@ def test_all_but_the_rows_is_shared(model: NextItemModel) -> None:
     assert [name for name, parameter in model.named_parameters() if id(parameter) not in shared] == ["tables.free"]
 
 
+def test_rows_fade_where_they_are_beside_their_texts_and_not_where_they_are_all_there_is(model: NextItemModel) -> None:
+    assert [parameter is model.tables.free for parameter in model.fading] == [True]
+    alone = CodeEmbedding.common(model.shops[0].quantizer.layout, len(model.shops), WIDTH)
+    assert NextItemModel(model.network, alone, model.shops, 0.1).fading == []
+
+
 def test_a_synthetic_code_that_is_a_targets_own_is_no_negative() -> None:
     """With two codebooks of two centroids nearly every code that is drawn is that of an item."""
     torch.manual_seed(0)

@@ -64,6 +64,18 @@ def test_marks_push_away_what_the_history_has() -> None:
     assert marked < without / 2
 
 
+@pytest.mark.parametrize("fingerprints", [1, 2])
+def test_two_marks_of_a_fingerprint_are_the_same_or_have_nothing_in_common(fingerprints: int) -> None:
+    quantizer = train_quantizer(grouped_texts(), CodeLayout(16, 16), 0, fingerprints)
+    tables = TiedCodeEmbedding([quantizer], WIDTH)
+    architecture = TransformerArchitecture(layers=1, heads=2, inner=8, output_map=True)
+    start_from_text(UserTransformer(architecture, WIDTH, 8), tables, [quantizer], seed=0)
+    for marks in torch.nn.functional.normalize(tables.marks.detach(), dim=-1):  # [size, width]
+        likeness = marks @ marks.T
+        assert torch.allclose(likeness, likeness.round(), atol=1e-6)
+        assert len(torch.unique(marks, dim=0)) == WIDTH // 4 // fingerprints
+
+
 def test_the_same_seed_gives_the_same_start_whatever_was_drawn_before() -> None:
     one, other = started(1), started(1)
     assert torch.equal(one[1], other[1])
