@@ -27,6 +27,7 @@ from service.domains.endpoints import router as domains_router
 from service.edge.admitted import Admitted
 from service.edge.edge import Edge, EdgeConfig
 from service.health.endpoints import router as health_router
+from service.health.scrape import Scrape
 from service.inference.batcher import BatcherConfig
 from service.inference.compute_threads import ComputeThreads
 from service.inference.index.choice import IndexConfig
@@ -146,7 +147,8 @@ async def _lifespan(
             app=AppState(
                 settings=settings,
                 metrics=metrics,
-                scrape=scrape,
+                scrape=Scrape(metrics.registry, scrape),
+                reading=asyncio.Semaphore(1),
                 access=access,
                 redis=redis,
                 registry=registry,

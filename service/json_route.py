@@ -47,13 +47,14 @@ class StrictJsonRequest(Request):
             self._json = parse_json(body)
         return self._json
 
-    async def read_aside(self, validate: Callable[[Any], tuple[Any, list[Any]]]) -> None:
+    async def read_aside(self, validate: Callable[[Any], tuple[Any, list[Any]]], turn: asyncio.Semaphore) -> None:
         """Parse and validate a large body in a thread; the framework finds it valid at once then.
 
         What is no JSON is left to :meth:`json`.
 
         Args:
             validate: gives what a value is once it is valid, and what is wrong with it.
+            turn: to hold a thread; parsing holds the interpreter anyway, and other threads are for what waits.
 
         Raises:
             RequestValidationError: if anything is.
@@ -64,7 +65,8 @@ class StrictJsonRequest(Request):
             return
         _check_size(body)
         try:
-            read, faults = await asyncio.to_thread(lambda: validate(parse_json(body)))
+            async with turn:
+                read, faults = await asyncio.to_thread(lambda: validate(parse_json(body)))
         except JSONDecodeError:
             return
         if faults:
@@ -91,7 +93,7 @@ class StrictJsonRoute(APIRoute):
                     _check_content_type(request)
             strict = StrictJsonRequest(request.scope, request.receive)
             if validate is not None and _may_be_large(request):
-                await strict.read_aside(validate)
+                await strict.read_aside(validate, request.scope["state"]["app"].reading)
             return await handle(strict)
 
         return handle_strictly

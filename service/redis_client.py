@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
+import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 BLOCK_SECONDS = 1.0
 """Longest that a blocking read waits on the server; it must stay well below the socket's timeout."""
+
+log = structlog.get_logger(__name__)
 
 _OUTAGES = (
     BusyLoadingError,
@@ -107,7 +110,10 @@ class RedisClient:
             result = await asyncio.shield(task)
         except (RedisError, OSError) as error:
             if isinstance(error, RedisError) and _refusal(error) == "READONLY":
-                await self._connect_anew()
+                try:
+                    await self._connect_anew()
+                except (RedisError, OSError) as failed:
+                    log.warning("reconnect-failed", error=str(failed))  # the next refusal tries again
             raise self._translated(error) from error
         self._metrics.redis_up.set(1)
         return result

@@ -1,6 +1,6 @@
 """What the lifespan makes and every request finds: one typed object, reached through ``service.dependencies``."""
 
-from concurrent.futures import Executor
+import asyncio
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -8,6 +8,7 @@ from service.admin.service import AdminService
 from service.catalog.reconciler import Reconciler
 from service.catalog.registry import Registry
 from service.edge.edge import Edge
+from service.health.scrape import Scrape
 from service.items.bulk import BulkReader
 from service.items.service import ItemService
 from service.metrics import Metrics
@@ -23,12 +24,13 @@ class AppState:
     """The running service, as its endpoints use it.
 
     Args:
-        scrape: writes what Prometheus reads, and waits for nothing else.
+        reading: held by who has a thread read a large body, one at a time: the other threads are for what waits.
     """
 
     settings: Settings
     metrics: Metrics
-    scrape: Executor
+    scrape: Scrape
+    reading: asyncio.Semaphore
     access: Access
     redis: RedisClient
     registry: Registry

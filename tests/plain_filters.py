@@ -23,10 +23,10 @@ def fulfils_one(value: AttributeValue | None, condition: Any) -> bool:
         "any": lambda wanted: any(_typed(one) in held for one in wanted),
         "all": lambda wanted: all(_typed(one) in held for one in wanted),
         "none": lambda wanted: not any(_typed(one) in held for one in wanted),
-        "gt": lambda bound: number is not None and number > bound,
-        "gte": lambda bound: number is not None and number >= bound,
-        "lt": lambda bound: number is not None and number < bound,
-        "lte": lambda bound: number is not None and number <= bound,
+        "gt": lambda bound: number is not None and number > float(bound),
+        "gte": lambda bound: number is not None and number >= float(bound),
+        "lt": lambda bound: number is not None and number < float(bound),
+        "lte": lambda bound: number is not None and number <= float(bound),
     }
     return all(checks[operator](operand) for operator, operand in condition.items())
 

@@ -122,7 +122,7 @@ _PRETRAINING_ROWS = FitConfig(max_epochs=4, patience=1, learning_rate=1e-3, netw
 
 def _ablations() -> dict[str, TrainingConfig]:
     return {
-        "network trained, too": TrainingConfig(fit=FitConfig()),
+        "network trained, too": TrainingConfig(fit=FitConfig(weight_decay=TrainingConfig().fit.weight_decay)),
         "without fingerprint": TrainingConfig(fingerprints=0),
         "tied rows, trained from random": TrainingConfig(
             fingerprints=0, text_start=False, network=_PLAIN, fit=FitConfig()

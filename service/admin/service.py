@@ -12,6 +12,8 @@ from service.catalog.registry import Registry
 from service.catalog.sources import AdapterSources, check_backbone
 from service.errors import UnknownDomainError, VersionConflictError
 
+_LOADS_AT_ONCE = 2  # of the threads for what blocks: a source may not answer for minutes
+
 
 class AdminService:
     """Chooses adapters and deletes domains; the reconcilers of all processes do the rest."""
@@ -26,6 +28,7 @@ class AdminService:
     ) -> None:
         self._directory, self._sources, self._operations = directory, sources, operations
         self._registry, self._reconciler = registry, reconciler
+        self._loading = asyncio.Semaphore(_LOADS_AT_ONCE)
 
     async def put_adapter(self, domain: str, request: AdapterRequest) -> Operation | DryRunAnswer:
         """Choose the adapter that every replica shall serve ``domain`` with.
@@ -36,7 +39,8 @@ class AdminService:
         """
         current = await self._directory.get(domain)
         _check_expected(request, current)
-        adapter = await asyncio.to_thread(self._load, request)
+        async with self._loading:
+            adapter = await asyncio.to_thread(self._load, request)
         check_backbone(adapter, await self._directory.backbone())
         if request.dry_run:
             return self._plan(domain, current, adapter)
@@ -62,7 +66,8 @@ class AdminService:
         if current.previous is None:
             raise VersionConflictError(f"the domain {domain!r} has had no adapter before {current.adapter.version}")
         request = AdapterRequest(source=current.previous.source, sha256=current.previous.sha256)
-        adapter = await asyncio.to_thread(self._load, request)
+        async with self._loading:
+            adapter = await asyncio.to_thread(self._load, request)
         return await self._choose(self._next(domain, current, current.previous), adapter.bundle.manifest.backbone)
 
     async def delete_domain(self, domain: str) -> None:

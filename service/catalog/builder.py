@@ -19,6 +19,7 @@ from service.inference.runtime import RuntimeProvider
 from service.inference.search import Selection, nearest
 
 _TEST_LIMIT = 10
+_READS_AT_ONCE = 2  # of the threads for what blocks: a source may not answer for minutes
 
 
 class ReplicaBuilder:
@@ -26,6 +27,7 @@ class ReplicaBuilder:
 
     def __init__(self, sources: AdapterSources, runtimes: RuntimeProvider, context: ReplicaContext) -> None:
         self._sources, self._runtimes, self._context = sources, runtimes, context
+        self._reading = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def build(
         self, wanted: WantedDomain, previous: DomainReplica | None, on_progress: Callable[[float], None]
@@ -36,7 +38,8 @@ class ReplicaBuilder:
             VqrecError: if the adapter cannot be read, is not what it should be, or fails its test.
         """
         on_progress(0.0)
-        adapter = await asyncio.to_thread(self._read, wanted)
+        async with self._reading:
+            adapter = await asyncio.to_thread(self._read, wanted)
         runtime = await self._runtimes.provide(adapter.bundle.manifest.backbone)
         models = Models(adapter, runtime.backbone.network)
         if previous is not None and previous.adapter.quantizer.sha256 == adapter.quantizer.sha256:

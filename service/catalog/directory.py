@@ -4,11 +4,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import structlog
+
 from service.catalog.keys import CONTROL, DOMAINS, STORE, DomainKeys
 from service.catalog.mark import StoreMark, foreign_redis
 from service.catalog.scripts import ENLIST_DOMAIN, SET_ADAPTER
 from service.errors import RedisUnavailableError
 from service.redis_client import BLOCK_SECONDS, RedisClient
+
+log = structlog.get_logger(__name__)
 
 FIRST_REVISION = 1
 _CONTROL_LENGTH = 100
@@ -58,6 +62,7 @@ class DomainDirectory:
     def __init__(self, redis: RedisClient, mark: StoreMark | None = None) -> None:
         self._redis = redis
         self.mark = mark or StoreMark(redis)
+        self.damaged: frozenset[str] = frozenset()
         self._set_adapter = redis.commands.register_script(SET_ADAPTER)
         self._enlist = redis.commands.register_script(ENLIST_DOMAIN)
 
@@ -76,7 +81,7 @@ class DomainDirectory:
         return listed
 
     async def list_all(self) -> list[WantedDomain]:
-        """Every domain, by name, whatever Redis this is."""
+        """Every domain, by name, whatever Redis this is. Those whose choice cannot be read are ``damaged`` then."""
         listed = cast("list[bytes]", await self._redis.run(self._redis.commands.hkeys(DOMAINS)))
         names = sorted(name.decode() for name in listed)
         pipe = self._redis.commands.pipeline(transaction=False)
@@ -84,7 +89,13 @@ class DomainDirectory:
             pipe.hgetall(DomainKeys(name).adapter)
         fields = await self._redis.run(pipe.execute()) if names else []
         # A name without a choice is one that a delete or a put has only half dealt with yet.
-        return [_parse(name, found) for name, found in zip(names, fields, strict=True) if found]
+        chosen = {name: found for name, found in zip(names, fields, strict=True) if found}
+        read = [choice for name, found in chosen.items() if (choice := _parsed(name, found)) is not None]
+        damaged = frozenset(chosen) - {choice.domain for choice in read}
+        for name in damaged - self.damaged:
+            log.error("damaged-domain", domain=name)
+        self.damaged = damaged
+        return read
 
     async def get(self, domain: str) -> WantedDomain | None:
         fields = await self._redis.run(self._redis.commands.hgetall(DomainKeys(domain).adapter))
@@ -165,6 +176,13 @@ class DomainDirectory:
             keys.update(key.decode() for key in cast("list[bytes]", found))
             if cursor == 0:
                 return sorted(keys)
+
+
+def _parsed(domain: str, fields: Mapping[bytes, bytes]) -> WantedDomain | None:
+    try:
+        return _parse(domain, fields)
+    except (KeyError, ValueError):  # something else wrote it
+        return None
 
 
 def _parse(domain: str, fields: Mapping[bytes, bytes]) -> WantedDomain:

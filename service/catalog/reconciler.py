@@ -122,6 +122,7 @@ class Reconciler:
     def reasons(self) -> list[str]:
         """What keeps this process from being ready, or from being in full order."""
         reasons = [self._redis_fault] if self._redis_fault else []
+        reasons += [f"domain {name}: what Redis holds of it cannot be read" for name in sorted(self._directory.damaged)]
         for name, wanted in (self._wanted or {}).items():
             failure, replica = self._failures.get(name), self._registry.get(name)
             if failure is not None:
@@ -155,7 +156,7 @@ class Reconciler:
             except Exception as error:
                 log.exception("reconcile-failed")
                 # What is served stays, but no choice is followed any more, which somebody waits for.
-                reason = f"{type(error).__name__}: {error}"
+                reason = f"{type(error).__name__}, of which the log says more"
                 self._note_redis(f"the domains in Redis cannot be compared with those served: {reason}")
             else:
                 self._note_redis(refusal)
@@ -172,8 +173,11 @@ class Reconciler:
     async def _compare(self) -> None:
         serving = bool(self._registry.domains)
         wanted = {choice.domain: choice for choice in await self._directory.list_ours(serving=serving)}
+        # Of one whose choice cannot be read any more, the one that was heard before holds.
+        known = self._wanted or {}
+        wanted.update({domain: known[domain] for domain in self._directory.damaged if domain in known})
         self._wanted = wanted
-        self._registry.expect(wanted.keys())
+        self._registry.expect(wanted.keys() | self._directory.damaged)
         for domain in self._registry.domains:
             replica = self._registry.replica(domain)
             if domain not in wanted or wanted[domain].incarnation != replica.wanted.incarnation:

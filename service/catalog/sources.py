@@ -78,7 +78,7 @@ class AdapterSources:
     def sweep(self) -> None:
         """Remove what a process that was killed left of the adapters that it was fetching."""
         for folder in self.cache.glob(f"{_FETCHING}*"):
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # another process that uses the folder may be faster
 
     def drop_unused(self, kept: Collection[str]) -> None:
         """Remove the adapters that were fetched once, and for a day have been neither read nor among ``kept``.
@@ -90,11 +90,14 @@ class AdapterSources:
         """
         versions = {sha256[:12] for sha256 in kept}
         for folder in self.cache.glob("[0-9a-f]" * 12):
+            if not (folder / MANIFEST).is_file():
+                continue  # nothing that was fetched: in a folder that is an artifact root as well, a domain's
             with suppress(FileNotFoundError):  # another process that uses the folder was faster
                 if folder.name in versions or self.now() - folder.stat().st_mtime < _UNUSED_SECONDS:
                     continue
                 # Away at once, for whoever might come to read it; what is left if this is killed, `sweep` removes.
-                shutil.rmtree(folder.rename(self.cache / f"{_FETCHING}unused-{folder.name}"))
+                with tempfile.TemporaryDirectory(dir=self.cache, prefix=_FETCHING) as aside:
+                    folder.rename(Path(aside) / folder.name)
                 log.info("adapter-removed", folder=str(folder))
 
     def canonical(self, source: str) -> str:
@@ -169,13 +172,13 @@ class AdapterSources:
 
     def _kept(self, cache: Path, sha256: str) -> Path | None:
         """The copy of an adapter that was fetched before, if it is whole."""
+        path = cache / sha256[:12]
+        with suppress(OSError):  # there may be none, or one that can only be read
+            os.utime(path, (self.now(), self.now()))  # first, since what is not read for long is removed
         try:
-            path = read_bundle(cache / sha256[:12], AdapterManifest, sha256).path
+            return read_bundle(path, AdapterManifest, sha256).path
         except (ArtifactNotFoundError, ArtifactMismatchError, InvalidArtifactError):
             return None
-        with suppress(OSError):  # a folder that can only be read
-            os.utime(path, (self.now(), self.now()))
-        return path
 
     def _download(
         self, url: AllowedUrl, raw_manifest: bytes, manifest: AdapterManifest, cache: Path, deadline: Deadline

@@ -9,7 +9,7 @@ _REMEMBERED = 256.0  # answers over which a pace is a mean
 _ASSUMED_PACE = 0.001  # seconds from one answer to the next, until it is measured
 _EAGERNESS = 4  # a share may hold as many times what is left for all
 _ALONE = _EAGERNESS / (_EAGERNESS + 1)  # of the room, what a share gets that is alone
-_STANDING = 0.75  # of its room, what a lane keeps taken while a queue stands
+_STANDING = 0.5  # of its room, what a lane keeps taken while a queue stands
 _MEMORY = 0.5  # seconds over which that is a mean
 
 
@@ -39,9 +39,9 @@ class Lane:
     Too many in flight are no overload yet: clients that each wait for an answer before they ask again make a queue that
     stays and does not grow, and to refuse some of them would only have them ask more often. A queue that grows to
     several times the limit is one: it stands, and nothing above the limit is admitted, until for half a second less
-    than three quarters of the limit was in flight on average. That nobody is refused would be too much to wait for:
-    under a load that can be carried requests still come together now and then. (Whether a queue stands, and not how
-    long it is, is what tells an overload: Nichols, Jacobson, "Controlling Queue Delay", ACM Queue 10, 2012.)
+    than half of the limit was in flight on average, the latest counting most. That nobody is refused would be too much
+    to wait for: under a load that can be carried requests still come together now and then. (Whether a queue stands,
+    and not how long it is, tells an overload: Nichols, Jacobson, "Controlling Queue Delay", ACM Queue 10, 2012.)
 
     The lane is shared: each share may hold at most four times what is left for all. So a share that is alone gets four
     fifths, and those that want more than their part get equal parts; nobody's part has to be told beforehand
@@ -101,7 +101,7 @@ class Lane:
         return False
 
     def _note_fullness(self) -> None:
-        now = self._clock()
+        now = max(self._noted_at, self._clock())
         fading = exp((self._noted_at - now) / _MEMORY)
         taken = min(1.0, self.in_flight / (_ALONE * self.room))
         self._fullness, self._noted_at = fading * self._fullness + (1 - fading) * taken, now

@@ -43,7 +43,7 @@ class EdgeConfig:
         client_seconds: in which a client sends its request or takes its answer, and one more for each ``client_rate``.
         idle_seconds: that a connection may be open without a request.
         client_rate: bytes a second.
-        burst: how many times as many recommendations may be in flight while nobody is refused.
+        burst: how many times as many recommendations may be in flight while no queue stands.
     """
 
     longest_wait: float

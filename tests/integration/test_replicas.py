@@ -145,23 +145,31 @@ async def test_a_foreign_entry_in_the_stream_does_no_lasting_harm(
 
 
 async def test_a_domain_in_redis_that_cannot_be_read_is_told_and_takes_nothing_from_others(
-    pair: tuple[RunningService, RunningService], store: TinyStore
+    pair: tuple[RunningService, RunningService], store: TinyStore, tmp_path: Path, redis_url: str
 ) -> None:
     first, _ = pair
     await first.serve(store.adapter)
     await first.put_items(TEXTS)
     redis, damaged = first.state.redis, "vqrec:{damaged}:adapter"
 
-    async def is_told() -> bool:
-        return "cannot be compared" in (await first.http.get("/readyz")).text
+    async def tells(what: str) -> bool:
+        return f"{what}: what Redis holds" in (await first.http.get("/readyz")).text
 
     async def is_well() -> bool:
         return (await first.http.get("/readyz")).json()["status"] == "ready"
 
     await redis.run(redis.commands.hset(damaged, mapping={"revision": "many"}))
     await redis.run(redis.commands.hset("vqrec:domains", "damaged", store.backbone.sha256))
-    await until(is_told)
+    await until(lambda: tells("domain damaged"))
     assert (await first.http.put("/v1/domains/shop/items/vice", json={"text": "bench vice"})).status_code == 201
+    other = write_tiny_adapter(store, seed=1, quantizer_seed=1)
+    await first.serve(other)
+    async with running_service(make_settings(store.root, tmp_path / "later", redis_url=redis_url)) as later:
+        await later.until_ready()
+        assert await later.recommended(["hammer"]) == await first.recommended(["hammer"])
+    await redis.run(redis.commands.hset("vqrec:{shop}:adapter", "revision", "many"))
+    await until(lambda: tells("domain shop"))
     assert len(await first.recommended(["hammer"])) == len(TEXTS)
+    await redis.run(redis.commands.hset("vqrec:{shop}:adapter", "revision", "2"))
     await redis.run(redis.commands.hdel("vqrec:domains", "damaged"))
     await until(is_well)

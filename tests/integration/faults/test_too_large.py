@@ -79,7 +79,8 @@ def _requests() -> dict[str, Large]:
 
 @pytest.fixture(scope="module")
 def service(store: TinyStore, folder: Path) -> Iterator[ServiceProcess]:
-    with ServiceProcess(store.root, folder / "service", {}) as service:
+    patient = {"VQREC_APPLY_TIMEOUT_SECONDS": "60"}  # a bulk of 13 MB on a busy machine
+    with ServiceProcess(store.root, folder / "service", patient) as service:
         service.until_ready()
         serve_adapter(service.http, DOMAIN, store.adapter.path)
         assert put(service.http, TOOLS).status_code == 200

@@ -70,6 +70,20 @@ def test_what_a_killed_process_left_of_a_fetch_is_removed_and_nothing_else(
     assert list(sources.cache.iterdir()) == [kept]
 
 
+def test_what_was_never_fetched_is_not_removed_whatever_it_is_called(tiny: TinyStore, tmp_path: Path) -> None:
+    """Where artifacts and the service's own data share a folder, domains have theirs beside what is fetched."""
+    sources = AdapterSources(tiny.store, tmp_path / "adapters", (), 1 << 20, now=lambda: NOW)
+    domain, file = sources.cache / "0123456789ab", sources.cache / "abcdefabcdef"
+    shutil.copytree(tiny.adapter.path, domain / tiny.adapter.path.name)
+    file.write_text("a file")
+    for path in (domain, file):
+        os.utime(path, (NOW - 2 * DAY, NOW - 2 * DAY))
+    sources.drop_unused(())
+    sources.sweep()
+    assert sorted(sources.cache.iterdir()) == [domain, file]
+    assert (domain / tiny.adapter.path.name).is_dir()
+
+
 def test_what_was_fetched_stays_while_it_is_kept_or_was_read_within_a_day(tiny: TinyStore, tmp_path: Path) -> None:
     published = write_tiny_store(tmp_path / "published")
     bundles = [published.adapter, *(write_tiny_adapter(published, seed=seed) for seed in (1, 2, 3))]

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -70,7 +71,7 @@ async def client(tiny: TinyStore) -> AsyncIterator[httpx.AsyncClient]:
         access = Access(keys, None, Metrics(), now=lambda: 0.0, clock=lambda: 0.0)
         state = {
             "request_id": "r-1",
-            "app": SimpleNamespace(access=access, recommend=service),
+            "app": SimpleNamespace(access=access, recommend=service, reading=asyncio.Semaphore(1)),
         }
         transport = httpx.ASGITransport(WithState(app, state))
         async with httpx.AsyncClient(transport=transport, base_url="http://test", headers={"X-API-Key": KEY}) as client:
