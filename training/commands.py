@@ -158,13 +158,14 @@ def adapt(backbone: Path, domain: str, out: Path, **options: Any) -> None:  # no
 @data_option
 @click.option("--adapter", required=True, type=EXISTING_FOLDER, help="The adapter, in its artifact folder.")
 @click.option("--json", "json_file", type=NEW_FILE, help="Also write the metrics here.")
-def evaluate(data: Path, adapter: Path, json_file: Path | None) -> None:
-    """Score the exported artifact: leave-one-out, full catalogue, seen items not removed."""
+@click.option("--exclude-history", is_flag=True, help="Rank what a user has not had, as the service does by default.")
+def evaluate(data: Path, adapter: Path, json_file: Path | None, exclude_history: bool) -> None:
+    """Score the exported artifact: leave-one-out, full catalogue, seen items not removed unless told so."""
     from training.dataset import load_dataset  # noqa: PLC0415
     from training.evaluate import evaluate as run  # noqa: PLC0415
     from training.replace_file import replace_files  # noqa: PLC0415
 
-    evaluation = asdict(run(load_dataset(data), adapter))
+    evaluation = asdict(run(load_dataset(data), adapter, exclude_history))
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         document = json.dumps(evaluation, indent=2) + "\n"

@@ -25,7 +25,7 @@ _USERS_PER_BLOCK = 512
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Leave-one-out over the full catalogue, seen items not removed.
+    """Leave-one-out over the full catalogue.
 
     Args:
         test, valid: metrics by name, averaged over users.
@@ -79,8 +79,20 @@ class ServedModel:
         return np.concatenate([network.user_vectors([items[history] for history in block]) for block in blocks])
 
 
-def evaluate(dataset: Dataset, adapter_path: Path, clock: Callable[[], float] = time.perf_counter) -> Evaluation:
+def evaluate(
+    dataset: Dataset,
+    adapter_path: Path,
+    exclude_history: bool = False,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Evaluation:
     """Score the adapter at ``adapter_path`` on the validation and the test targets of ``dataset``.
+
+    Args:
+        dataset: of the adapter's shop.
+        adapter_path: in its store.
+        exclude_history: rank what a user has not had, as the service does by default, and not, as publications do, all
+            items. What a user buys again is then never found.
+        clock: seconds, of the time that it takes.
 
     Raises:
         DataError: if no user has the three interactions that evaluation needs.
@@ -96,7 +108,7 @@ def evaluate(dataset: Dataset, adapter_path: Path, clock: Callable[[], float] = 
     ranker = Ranker.over(codes, model.adapter.table, popularity)
 
     def metrics(targets: Targets) -> dict[str, float]:
-        return ranking_metrics(ranker.ranks(model.user_vectors(targets.histories, codes), targets))
+        return ranking_metrics(ranker.ranks(model.user_vectors(targets.histories, codes), targets, exclude_history))
 
     test, valid = metrics(split.test), metrics(split.valid)
     return Evaluation(test, valid, len(split.test), len(dataset.item_ids), clock() - start)

@@ -39,20 +39,24 @@ class Ranker:
         """float32 [n, items] of user vectors float32 [n, width]."""
         return np.take(users @ self.distinct.T, self.code_of_item, axis=1)
 
-    def ranks(self, users: npt.NDArray[np.float32], targets: Targets) -> npt.NDArray[np.int64]:
+    def ranks(
+        self, users: npt.NDArray[np.float32], targets: Targets, exclude_history: bool = False
+    ) -> npt.NDArray[np.int64]:
         """The rank, from 0, of each user's target among all items: int64 [n].
 
         Args:
             users: user vectors float32 [n, width], in the order of ``targets``.
             targets: what each user had, and the item to find.
+            exclude_history: among the items that the user has not had; a target that they had is never found.
 
         Raises:
             DataError: if a score is not a number.
         """
         ranks = np.empty(len(users), dtype=np.int64)
+        ranks_of = self.ties.ranks_of_new if exclude_history else self.ties.ranks
         for block in user_blocks(len(users)):
             histories = histories_of(targets, block)
-            ranks[block] = self.ties.ranks(self.scores(users[block]), histories, targets.items[block])
+            ranks[block] = ranks_of(self.scores(users[block]), histories, targets.items[block])
         return ranks
 
 

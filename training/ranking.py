@@ -11,6 +11,7 @@ from training.errors import DataError
 from training.histories import Targets
 
 _USERS_PER_BLOCK = 512  # bounds what is held at a time to 512 x items scores
+_NEVER = 1 << 40  # a rank that no list reaches
 
 Scores = npt.NDArray[np.float32]
 Items = npt.NDArray[np.int64]
@@ -64,6 +65,13 @@ class TieOrder:
         rows, items = np.nonzero(scores == wanted)
         before = self._places(had, rows, items) < self._places(had, users, targets)[rows]
         return np.asarray(ranks + np.bincount(rows[before], minlength=len(scores)), dtype=np.int64)
+
+    def ranks_of_new(self, scores: Scores, histories: HistoryBlock, targets: npt.NDArray[np.int32]) -> Items:
+        """:meth:`ranks` among the items that each user has not had; a target that they had is never found."""
+        _refuse_not_a_number(scores)
+        had = self._had(histories)
+        ranks = self.ranks(np.where(had, np.float32(-np.inf), scores), histories, targets)
+        return np.where(had[np.arange(len(scores)), targets], _NEVER, ranks)
 
     def top(self, scores: Scores, histories: HistoryBlock, k: int) -> Items:
         """Each user's first ``k`` items, or all where there are fewer, best first: int64 [users, k].

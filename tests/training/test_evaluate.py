@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from models.errors import ArtifactNotFoundError, InvalidArtifactError
@@ -51,6 +52,24 @@ def test_the_metrics_are_those_of_ranking_the_whole_catalogue_for_each_user(tmp_
     assert evaluation.test["recall@10"] == pytest.approx((ranks < 10).mean())
     assert evaluation.test["mrr"] == pytest.approx((1 / (ranks + 1)).mean())
     assert evaluation.valid != evaluation.test
+
+
+def test_where_histories_are_left_out_what_was_had_is_in_nobodys_way_and_never_found(tmp_path: Path) -> None:
+    tiny, data = write_tiny_store(tmp_path), dataset()
+    new, full = (evaluate(data, tiny.adapter.path, exclude_history=excluded).test for excluded in (True, False))
+    again = np.mean([history[-1] in history[:-1] for history in data.histories])
+    assert 0 < again < 1
+    assert new["recall@50"] == pytest.approx(1 - again)  # the catalogue has 40 items
+    assert full["recall@50"] == 1
+    bought_once = replace(data, histories=replace(data.histories, items=first_bought(data.histories)))
+    new, full = (evaluate(bought_once, tiny.adapter.path, exclude_history=excluded).test for excluded in (True, False))
+    assert new["mrr"] > full["mrr"]
+
+
+def first_bought(histories: Histories) -> npt.NDArray[np.int32]:
+    """As many items a user, none of them twice."""
+    counts = np.diff(histories.offsets)
+    return np.concatenate([np.random.default_rng(n).permutation(ITEMS)[:n] for n in counts]).astype(np.int32)
 
 
 def test_equal_scores_are_decided_by_the_adapters_popularity(tmp_path: Path) -> None:

@@ -63,6 +63,22 @@ def test_ranks_and_lists_are_those_of_sorting_the_catalogue(seed: int, kinds: in
         assert ranked.ranks[user] == expected.index(int(targets.items[user]))
 
 
+@given(seed=st.integers(0, 2**31), kinds=st.integers(0, 20), users=st.integers(1, 12))
+@settings(max_examples=60)
+def test_among_what_is_new_ranks_are_those_of_sorting_the_rest_and_what_was_had_is_never_found(
+    seed: int, kinds: int, users: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    table, targets = tied_scores(rng, kinds), some_targets(rng, users)
+    popularity, histories = rng.integers(4, size=ITEMS), list(targets.histories)
+    scores = TabledScorer(table).scores(histories)
+    ranks = TieOrder.by_popularity(popularity).ranks_of_new(scores, histories, targets.items)
+    for user, history in enumerate(histories):
+        had, target = set(history.tolist()), int(targets.items[user])
+        new = [item for item in sorted_items(table[history[0]], had, popularity) if item not in had]
+        assert ranks[user] == new.index(target) if target in new else ranks[user] > 1_000_000
+
+
 def test_a_target_stands_in_a_list_at_its_rank() -> None:
     rng = np.random.default_rng(1)
     targets = some_targets(rng, 700)
