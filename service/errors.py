@@ -1,5 +1,7 @@
 """Errors that only the service raises; they share the hierarchy of ``models.errors``."""
 
+from collections.abc import Mapping
+
 from models.errors import VqrecError
 
 
@@ -156,6 +158,21 @@ class VersionConflictError(VqrecError):
     status = 409
     slug = "version-conflict"
     title = "Version conflict"
+
+
+class DamagedChoiceError(VersionConflictError):
+    """What Redis holds of a domain's adapter cannot be read, since something else wrote to it.
+
+    Args:
+        stored: what that is, by which it is known again when it is replaced.
+    """
+
+    def __init__(self, domain: str, stored: Mapping[bytes, bytes]) -> None:
+        super().__init__(
+            f"what Redis holds of the domain {domain!r} cannot be read, and so not compared with anything: put the "
+            "adapter that it shall be served with, without `expected_version`; its items are kept"
+        )
+        self.stored = stored
 
 
 class InvalidSourceError(VqrecError):

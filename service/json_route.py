@@ -54,7 +54,8 @@ class StrictJsonRequest(Request):
 
         Args:
             validate: gives what a value is once it is valid, and what is wrong with it.
-            turn: to hold a thread; parsing holds the interpreter anyway, and other threads are for what waits.
+            turn: to hold a thread, until it is done, also if nobody waits for it any more; parsing holds the
+                interpreter anyway, and other threads are for what waits.
 
         Raises:
             RequestValidationError: if anything is.
@@ -64,9 +65,11 @@ class StrictJsonRequest(Request):
         if len(body) <= _SMALL:
             return
         _check_size(body)
+        await turn.acquire()
+        reading = asyncio.create_task(asyncio.to_thread(lambda: validate(parse_json(body))))
+        reading.add_done_callback(lambda _: turn.release())
         try:
-            async with turn:
-                read, faults = await asyncio.to_thread(lambda: validate(parse_json(body)))
+            read, faults = await asyncio.shield(reading)
         except JSONDecodeError:
             return
         if faults:

@@ -55,7 +55,8 @@ class _Sent:
 
 
 class RequestContext:
-    """Gives every request an id, measures and logs it, and answers what nobody foresaw with a problem document."""
+    """Gives every request an id, notes when it came, measures and logs it, and answers what nobody foresaw with a
+    problem document."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics, self._ids = app, metrics, RequestIds()
@@ -68,7 +69,7 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         sent = _Sent(self._ids.of(scope["headers"]))
-        scope.setdefault("state", {})["request_id"] = sent.request_id
+        scope.setdefault("state", {}).update(request_id=sent.request_id, started=sent.started)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

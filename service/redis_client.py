@@ -65,15 +65,16 @@ class RedisClient:
             ConfigurationError: if ``url`` is not a Redis URL.
         """
         self._timeout = max(timeout_seconds, 2 * BLOCK_SECONDS)
+        self._url = url
         self._metrics = metrics
         self._under_way: set[asyncio.Future[Any]] = set()
-        self.commands = self._connect(url, connections)
-        self.blocking = self._connect(url, _BLOCKING_CONNECTIONS)
+        self.commands = self._connect(connections)
+        self.blocking = self._connect(_BLOCKING_CONNECTIONS)
 
-    def _connect(self, url: str, connections: int) -> "Redis":
+    def _connect(self, connections: int) -> "Redis":
         try:
             pool = BlockingConnectionPool.from_url(
-                url,
+                self._url,
                 max_connections=connections,
                 timeout=self._timeout,
                 socket_timeout=self._timeout,
@@ -110,13 +111,31 @@ class RedisClient:
             result = await asyncio.shield(task)
         except (RedisError, OSError) as error:
             if isinstance(error, RedisError) and _refusal(error) == "READONLY":
-                try:
-                    await self._connect_anew()
-                except (RedisError, OSError) as failed:
-                    log.warning("reconnect-failed", error=str(failed))  # the next refusal tries again
+                await self._connect_anew()
             raise self._translated(error) from error
         self._metrics.redis_up.set(1)
         return result
+
+    async def is_replica(self) -> bool:
+        """Whether Redis takes no writes since it is a replica, as the one that its name leads to now is, too.
+
+        Who only reads is never refused by a server that was demoted, and would stay with it. Where Redis does not say
+        what it is, it counts as none.
+
+        Raises:
+            RedisUnavailableError: if Redis does not answer.
+        """
+        if not await self._is_replica(self.commands):
+            return False
+        successor = self._connect(1)
+        try:
+            if await self._is_replica(successor):
+                return True
+        finally:
+            await successor.connection_pool.disconnect()
+        await self._connect_anew()
+        log.info("left-a-replica")
+        return False
 
     async def close(self) -> None:
         """Break off blocking reads, wait for the commands under way, close every connection."""
@@ -131,9 +150,19 @@ class RedisClient:
         A server that became read-only was demoted, and the name in the URL may lead to its successor by now.
         Connections that were made before stay with it for as long as it runs.
         """
-        for redis in (self.commands, self.blocking):
-            await redis.connection_pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]  # redis leaves it so
-            await redis.connection_pool.disconnect(inuse_connections=False)
+        try:
+            for redis in (self.commands, self.blocking):
+                await redis.connection_pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]  # redis leaves it so
+                await redis.connection_pool.disconnect(inuse_connections=False)
+        except (RedisError, OSError) as failed:
+            log.warning("reconnect-failed", error=str(failed))  # who meets this server again tries again
+
+    async def _is_replica(self, redis: "Redis") -> bool:
+        try:
+            told = await self.run(redis.info("replication"))
+        except (ResponseError, RedisForbidsError):  # an ACL without INFO
+            return False
+        return bool(told.get("role") == "slave")
 
     def _forget(self, task: "asyncio.Future[Any]") -> None:
         self._under_way.discard(task)

@@ -10,7 +10,7 @@ from service.catalog.directory import FIRST_REVISION, AdapterChoice, DomainDirec
 from service.catalog.reconciler import Reconciler
 from service.catalog.registry import Registry
 from service.catalog.sources import AdapterSources, check_backbone
-from service.errors import UnknownDomainError, VersionConflictError
+from service.errors import DamagedChoiceError, UnknownDomainError, VersionConflictError
 
 _LOADS_AT_ONCE = 2  # of the threads for what blocks: a source may not answer for minutes
 
@@ -33,24 +33,34 @@ class AdminService:
     async def put_adapter(self, domain: str, request: AdapterRequest) -> Operation | DryRunAnswer:
         """Choose the adapter that every replica shall serve ``domain`` with.
 
+        A choice that cannot be read any more is written anew. Its items lie beside it and are kept, and a process that
+        heard of the choice before goes on from there, so that what it serves is swapped and not dropped.
+
         Raises:
             VersionConflictError: if the domain's version is not the expected one, or another call came first.
             VqrecError: if the adapter is not there, damaged, not the one that was meant, or for another backbone.
         """
-        current = await self._directory.get(domain)
+        damaged: DamagedChoiceError | None = None
+        try:
+            current = await self._directory.get(domain)
+        except DamagedChoiceError as error:
+            if request.expects_something:
+                raise
+            current, damaged = self._reconciler.wanted(domain), error
         _check_expected(request, current)
         async with self._loading:
             adapter = await asyncio.to_thread(self._load, request)
         check_backbone(adapter, await self._directory.backbone())
         if request.dry_run:
-            return self._plan(domain, current, adapter)
+            return self._plan(domain, current, adapter, damaged)
         source = await asyncio.to_thread(self._sources.canonical, request.source)
         choice = self._next(domain, current, AdapterChoice(source, adapter.bundle.sha256))
-        if current is not None and current.adapter == choice.adapter and self._serves(choice):
+        is_chosen = damaged is None and current is not None and current.adapter == choice.adapter
+        if is_chosen and self._serves(choice):
             done = Operation.of(choice).succeeded()
             await self._operations.write(done)
             return done
-        return await self._choose(choice, adapter.bundle.manifest.backbone)
+        return await self._choose(choice, adapter.bundle.manifest.backbone, damaged)
 
     async def roll_back(self, domain: str) -> Operation:
         """Choose the adapter before the present one.
@@ -85,12 +95,18 @@ class AdminService:
     async def operation(self, operation_id: str) -> Operation:
         return await self._operations.get(operation_id)
 
-    async def _choose(self, choice: WantedDomain, backbone: str) -> Operation:
+    async def _choose(
+        self, choice: WantedDomain, backbone: str, damaged: DamagedChoiceError | None = None
+    ) -> Operation:
         await self._enlist(choice.domain, backbone)
         taken = Operation.of(choice)
         self._operations.take(taken)
         try:
-            if not await self._directory.choose(choice):
+            if damaged is not None:
+                is_written = await self._directory.replace_damaged(choice, damaged.stored)
+            else:
+                is_written = await self._directory.choose(choice)
+            if not is_written:
                 self._operations.drop(choice.operation)
                 raise VersionConflictError(
                     f"another call changed the domain {choice.domain!r} meanwhile; look and try again"
@@ -121,12 +137,19 @@ class AdminService:
         self._sources.check_models(adapter)
         return adapter
 
-    def _plan(self, domain: str, current: WantedDomain | None, adapter: DomainAdapter) -> DryRunAnswer:
+    def _plan(
+        self,
+        domain: str,
+        current: WantedDomain | None,
+        adapter: DomainAdapter,
+        damaged: DamagedChoiceError | None,
+    ) -> DryRunAnswer:
         replica = self._registry.get(domain)
-        same = current is not None and current.adapter.sha256 == adapter.bundle.sha256
+        there = current is not None or damaged is not None
+        same = damaged is None and current is not None and current.adapter.sha256 == adapter.bundle.sha256
         return DryRunAnswer(
             domain=domain,
-            action="create" if current is None else "nothing" if same else "replace",
+            action="create" if not there else "nothing" if same else "replace",
             adapter_version=adapter.version,
             sha256=adapter.bundle.sha256,
             replaces=current.adapter.version if current else None,

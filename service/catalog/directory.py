@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import cast
 
 import structlog
 
 from service.catalog.keys import CONTROL, DOMAINS, STORE, DomainKeys
 from service.catalog.mark import StoreMark, foreign_redis
-from service.catalog.scripts import ENLIST_DOMAIN, SET_ADAPTER
-from service.errors import RedisUnavailableError
+from service.catalog.scripts import ENLIST_DOMAIN, REPLACE_DAMAGED_ADAPTER, SET_ADAPTER
+from service.errors import DamagedChoiceError, RedisUnavailableError
 from service.redis_client import BLOCK_SECONDS, RedisClient
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,7 @@ class DomainDirectory:
         self.mark = mark or StoreMark(redis)
         self.damaged: frozenset[str] = frozenset()
         self._set_adapter = redis.commands.register_script(SET_ADAPTER)
+        self._replace_damaged = redis.commands.register_script(REPLACE_DAMAGED_ADAPTER)
         self._enlist = redis.commands.register_script(ENLIST_DOMAIN)
 
     async def list_ours(self, *, serving: bool) -> list[WantedDomain]:
@@ -98,9 +100,18 @@ class DomainDirectory:
         return read
 
     async def get(self, domain: str) -> WantedDomain | None:
-        fields = await self._redis.run(self._redis.commands.hgetall(DomainKeys(domain).adapter))
+        """The choice of a domain, None if there is no such domain.
+
+        Raises:
+            DamagedChoiceError: if it cannot be read.
+        """
+        found = await self._redis.run(self._redis.commands.hgetall(DomainKeys(domain).adapter))
         await self.mark.check()
-        return _parse(domain, cast("Mapping[bytes, bytes]", fields)) if fields else None
+        fields = cast("Mapping[bytes, bytes]", found)
+        choice = _parsed(domain, fields) if fields else None
+        if fields and choice is None:
+            raise DamagedChoiceError(domain, fields)
+        return choice
 
     async def backbone(self) -> str | None:
         """The sha256 of the backbone that the domains are bound to, None while there are none."""
@@ -127,6 +138,25 @@ class DomainDirectory:
         revision = await self._redis.run(self._set_adapter([DomainKeys(choice.domain).adapter], arguments))
         return bool(revision == choice.revision)
 
+    async def replace_damaged(self, choice: WantedDomain, stored: Mapping[bytes, bytes]) -> bool:
+        """Write a choice in the place of one that cannot be read, all else of the domain stays as it is.
+
+        Args:
+            stored: the one that cannot be read; False where it is another by now.
+        """
+        fields = {
+            "incarnation": choice.incarnation,
+            "revision": str(choice.revision),
+            "source": choice.adapter.source,
+            "sha256": choice.adapter.sha256,
+            "operation": choice.operation,
+        }
+        if choice.previous is not None and choice.previous != choice.adapter:
+            fields |= {"previous_source": choice.previous.source, "previous_sha256": choice.previous.sha256}
+        pairs: list[tuple[str | bytes, str | bytes]] = [*stored.items(), *fields.items()]
+        arguments = [str(len(stored)), *chain.from_iterable(pairs)]
+        return bool(await self._redis.run(self._replace_damaged([DomainKeys(choice.domain).adapter], arguments)))
+
     async def exists(self, domain: str) -> bool:
         exists = await self._redis.run(self._redis.commands.hexists(DOMAINS, domain))
         await self.mark.check()
@@ -149,12 +179,13 @@ class DomainDirectory:
             await self._redis.run(self._redis.commands.unlink(*others))
 
     async def refusal(self) -> str | None:
-        """Why Redis takes no writes now, as far as it tells unasked: with a full disk it refuses even a PING."""
+        """Why Redis takes no writes now, as far as it tells who writes nothing: with a full disk it refuses a PING."""
         try:
             await self._redis.run(self._redis.commands.ping())
+            is_replica = await self._redis.is_replica()
         except RedisUnavailableError as error:
             return error.detail
-        return None
+        return "Redis takes no writes now: it is a replica" if is_replica else None
 
     async def wake_reconcilers(self) -> None:
         """Tell every process to look at the choices now."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
+from itertools import compress
 from typing import TypeVar
 
 import numpy as np
@@ -88,20 +89,20 @@ class CatalogueLoader:
             stored = StoredItem.parse(item_id, value)
             if stored is None:
                 continue  # deleted since
-            if vector is None or len(vector) != 2 * quantizer.text_dim or not _is_finite(vector):
+            if vector is None or len(vector) != 2 * quantizer.text_dim:
                 log.error("item-without-vector", item_id=item_id)
                 continue
             found.append(stored)
             vectors.append(vector)
         matrix = np.frombuffer(b"".join(vectors), dtype=_VECTOR).reshape(-1, quantizer.text_dim)  # [n, text_dim]
-        return list(zip(found, quantizer.layout.to_bytes(quantizer.encode(matrix)), strict=True))
+        finite = np.isfinite(matrix).all(axis=1)
+        for stored in compress(found, ~finite):
+            log.error("item-without-vector", item_id=stored.item_id)
+        codes = quantizer.layout.to_bytes(quantizer.encode(matrix[finite]))
+        return list(zip(compress(found, finite), codes, strict=True))
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-
-
-def _is_finite(vector: bytes) -> bool:
-    return bool(np.isfinite(np.frombuffer(vector, dtype=_VECTOR)).all())
 
 
 async def _ahead(pages: AsyncIterator[T]) -> AsyncIterator[T]:

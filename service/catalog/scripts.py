@@ -62,6 +62,18 @@ redis.call('HSET', KEYS[1], 'source', ARGV[3], 'sha256', ARGV[4], 'operation', A
 return redis.call('HINCRBY', KEYS[1], 'revision', 1)
 """
 
+REPLACE_DAMAGED_ADAPTER = """
+-- KEYS adapter; ARGV how many fields there were, each with its value, then each field that shall be, with its value
+local fields = tonumber(ARGV[1])
+if redis.call('HLEN', KEYS[1]) ~= fields then return 0 end
+for place = 2, 2 * fields, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[place]) ~= ARGV[place + 1] then return 0 end
+end
+redis.call('UNLINK', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 2 * fields + 2))
+return 1
+"""
+
 ENLIST_DOMAIN = """
 -- KEYS domains, store; ARGV domain, backbone, the store's id ('' if it is not known yet), an id if it has none
 -- Answers the store's id and the backbone that all domains are bound to; nothing is written to another store.

@@ -96,7 +96,7 @@ async def _answer(scope: Scope, domain: str, asked: RecommendRequest) -> bytes:
     state = scope["state"]
     app: AppState = state["app"]
     answering = app.recommend.recommend(domain, (asked,))
-    (answer,) = await within(plain_milliseconds(scope["headers"]), answering)
+    (answer,) = await within(plain_milliseconds(scope["headers"]), state["started"], answering)
     return json_bytes(answer_document(answer, state["request_id"], domain, (perf_counter() - start) * 1000))
 
 

@@ -1,6 +1,5 @@
 """Recommendations and similar items over REST."""
 
-import asyncio
 from time import perf_counter
 from typing import Annotated
 
@@ -9,11 +8,11 @@ from starlette.routing import BaseRoute
 
 from service.dependencies import Domain, recommend_service
 from service.errors import DeadlinePassedError, NotAvailableYetError, UnknownItemError
-from service.json_route import StrictJsonRoute
 from service.openapi import OF_A_DOMAIN, QUEUED, raises
 from service.readable import NAME_PATTERN
 from service.recommend.answers import answer_document, json_bytes, similar_document
-from service.recommend.deadline import read_timeout, within_timeout
+from service.recommend.aside import run_sized
+from service.recommend.deadline import TimedJsonRoute, read_timeout
 from service.recommend.schemas import (
     BatchRequest,
     BatchResponse,
@@ -30,12 +29,10 @@ router = APIRouter(
     prefix="/domains/{domain}",
     tags=["recommendations"],
     dependencies=[Depends(require_scope("read")), Depends(read_timeout)],
-    route_class=StrictJsonRoute,
+    route_class=TimedJsonRoute,
 )
 
 Service = Annotated[RecommendService, Depends(recommend_service)]
-
-_LARGE = 4096  # items in one answer; the event loop would write a hundred thousand for a third of a second
 
 
 # They give the bytes of their answers: the models say what these hold, and need not validate what was made here.
@@ -51,7 +48,7 @@ async def recommend(
 ) -> Response:
     """The items that a shopper with this history takes next."""
     start = perf_counter()
-    answers = await within_timeout(request, service.recommend(domain, [body]))
+    answers = await service.recommend(domain, [body])
     return _json(answer_document(answers[0], request.state.request_id, domain, _milliseconds_since(start)))
 
 
@@ -66,14 +63,13 @@ async def recommend_batch(
     """The same for many histories, answered together."""
     start = perf_counter()
     charge(request, len(body.requests))
-    answers = await within_timeout(request, service.recommend(domain, body.requests))
+    answers = await service.recommend(domain, body.requests)
     took, request_id = _milliseconds_since(start), request.state.request_id
 
     def written() -> Response:
         return _json({"results": [answer_document(answer, request_id, domain, took) for answer in answers]})
 
-    is_large = sum(len(answer.items) for answer in answers) > _LARGE
-    return await asyncio.to_thread(written) if is_large else written()
+    return await run_sized(sum(len(answer.items) for answer in answers), written)
 
 
 @router.get("/items/{item_id:path}/similar", response_model=SimilarResponse)
@@ -87,7 +83,7 @@ async def similar(
 ) -> Response:
     """The items nearest to this one."""
     start = perf_counter()
-    answer = await within_timeout(request, service.similar(domain, item_id, limit))
+    answer = await service.similar(domain, item_id, limit)
     return _json(similar_document(answer, request.state.request_id, domain, _milliseconds_since(start)))
 
 

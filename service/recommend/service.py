@@ -1,10 +1,10 @@
 """From a history of ids and texts to recommended items."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +15,14 @@ from service.catalog.item import AttributeValue
 from service.catalog.snapshot import DomainSnapshot
 from service.errors import NotAvailableYetError, PayloadTooLargeError, UnknownItemError
 from service.inference.recommender import Query, Recommender, ScoredItem
+from service.recommend.aside import run_sized
 from service.recommend.schemas import RecommendRequest
-
-T = TypeVar("T")
 
 MOST_CHARACTERS = 64 << 20
 """Of the attributes in one answer: a single request can hardly ask for so many, and calls of many for a hundred times
 as many, more than there is memory."""
 
 _SCALAR_CHARACTERS = 8
-_LARGE = 4096  # ids to look up, or items to give: a few milliseconds of the event loop
 
 
 class DomainSource(Protocol):
@@ -87,13 +85,13 @@ class RecommendService:
         if any(request.explain for request in requests):
             raise NotAvailableYetError("explanations are not available yet: leave `explain` out, or set it to false")
         snapshot, recommender = self._domains.snapshot(domain), self._domains.recommender
-        is_large = sum(len(one.history) + len(one.exclude_item_ids) + one.limit for one in requests) > _LARGE
+        count = sum(len(one.history) + len(one.exclude_item_ids) + one.limit for one in requests)
         longest = recommender.max_history
-        histories = await _done(is_large, lambda: [_read_history(snapshot, one, longest) for one in requests])
+        histories = await run_sized(count, lambda: [_read_history(snapshot, one, longest) for one in requests])
         codes = await self._codes(domain, snapshot, histories)
-        queries = await _done(is_large, lambda: list(map(_query, requests, histories, codes)))
+        queries = await run_sized(count, lambda: list(map(_query, requests, histories, codes)))
         found = await _find(recommender, snapshot, domain, [query for query in queries if query])
-        return await _done(is_large, lambda: _answers(snapshot, requests, histories, queries, found))
+        return await run_sized(count, lambda: _answers(snapshot, requests, histories, queries, found))
 
     async def similar(self, domain: str, item_id: str, limit: int) -> Answer:
         """The items nearest to one, which itself does not come.
@@ -121,11 +119,6 @@ class RecommendService:
             for row in history.texts:
                 history.codes[row] = next(of_texts)
         return [history.codes for history in histories]
-
-
-async def _done(is_large: bool, work: Callable[[], T]) -> T:
-    """What ``work`` gives, done by a thread where it is large: the event loop would answer nobody else meanwhile."""
-    return await asyncio.to_thread(work) if is_large else work()
 
 
 async def _find(

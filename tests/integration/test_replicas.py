@@ -170,6 +170,9 @@ async def test_a_domain_in_redis_that_cannot_be_read_is_told_and_takes_nothing_f
     await redis.run(redis.commands.hset("vqrec:{shop}:adapter", "revision", "many"))
     await until(lambda: tells("domain shop"))
     assert len(await first.recommended(["hammer"])) == len(TEXTS)
-    await redis.run(redis.commands.hset("vqrec:{shop}:adapter", "revision", "2"))
+    async with running_service(make_settings(store.root, tmp_path / "unaware", redis_url=redis_url)) as unaware:
+        await unaware.serve(store.adapter)  # it never heard what the shop was served with
+        await until(lambda: serves(first, store.adapter.version))
+        assert len(await unaware.recommended(["hammer"])) == len(TEXTS)
     await redis.run(redis.commands.hdel("vqrec:domains", "damaged"))
     await until(is_well)

@@ -1,5 +1,6 @@
 """Bodies that are large for JSON: read beside the event loop, and answered as small ones are."""
 
+import asyncio
 import json
 import threading
 from typing import Any
@@ -50,7 +51,7 @@ async def test_the_event_loop_reads_small_bodies_and_threads_read_large_ones(
 
 async def test_a_large_answer_is_what_its_parts_are(shop: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
     small = (await shop.http.post(BATCH, content=calls(FEW), headers=HEADERS)).json()["results"]
-    monkeypatch.setattr("service.recommend.endpoints._LARGE", 0)  # so that a thread writes it
+    monkeypatch.setattr("service.recommend.aside._LARGE", 0)  # so that a thread writes it
     large = (await shop.http.post(BATCH, content=calls(FEW), headers=HEADERS)).json()["results"]
     assert [answer["items"] for answer in large] == [answer["items"] for answer in small]
 
@@ -76,3 +77,26 @@ async def test_what_is_no_json_is_told_alike(shop: RunningService) -> None:
     for body in (calls(FEW)[:-1], calls(MANY)[:-1]):
         answer = await shop.http.post(BATCH, content=body, headers=HEADERS)
         assert (answer.status_code, answer.json()["type"]) == (400, "urn:vqrec:problem:malformed-json")
+
+
+async def test_a_turn_is_held_until_the_thread_is_done_though_nobody_waits_any_more() -> None:
+    turn, loop = asyncio.Semaphore(1), asyncio.get_running_loop()
+    began, may_end = asyncio.Event(), threading.Event()
+
+    def validate(value: Any) -> tuple[Any, list[Any]]:
+        loop.call_soon_threadsafe(began.set)
+        may_end.wait()
+        return value, []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": calls(MANY)}
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    waiting = asyncio.create_task(json_route.StrictJsonRequest(scope, receive).read_aside(validate, turn))
+    await began.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert turn.locked()
+    may_end.set()
+    await turn.acquire()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ResponseError
 
+from service.catalog.directory import DomainDirectory
 from service.errors import ConfigurationError, RedisUnavailableError
 from service.metrics import Metrics
 from service.redis_client import RedisClient
@@ -112,6 +113,33 @@ async def test_a_server_that_was_demoted_is_left_for_the_one_that_its_name_leads
         await client.run(client.commands.xadd("stream", {"written": "on two"}))
         assert await client.wait(client.blocking.xread({"stream": "0"}, block=1000))
         await client.close()
+
+
+async def test_who_only_reads_leaves_a_server_that_was_demoted_too(tmp_path: Path) -> None:
+    configs = [RedisServerConfig(tmp_path / name, "everysec", 30) for name in ("one", "two")]
+    async with embedded_redis(configs[0]) as one, embedded_redis(configs[1]) as two:
+        name = tmp_path / "name"
+        name.symlink_to(one.removeprefix("unix://"))
+        client, successor = RedisClient(f"unix://{name}", 5.0, 4, Metrics()), RedisClient(two, 5.0, 4, Metrics())
+        await successor.run(successor.commands.xadd("stream", {"written": "on two"}))
+        reader = DomainDirectory(client)
+        assert await reader.refusal() is None
+        assert not await client.wait(client.blocking.xread({"stream": "0"}, block=1))
+        await client.run(client.commands.replicaof("127.0.0.1", 1))  # where nobody listens
+        assert await reader.refusal() == "Redis takes no writes now: it is a replica"
+        name.unlink()
+        name.symlink_to(two.removeprefix("unix://"))
+        assert await reader.refusal() is None
+        assert await client.run(client.commands.xlen("stream")) == 1
+        assert await client.wait(client.blocking.xread({"stream": "0"}, block=1))
+        await client.close()
+        await successor.close()
+
+
+async def test_who_may_not_ask_what_redis_is_takes_it_as_it_is(url: str, client: RedisClient) -> None:
+    await client.run(client.commands.replicaof("127.0.0.1", 1))
+    await client.run(client.commands.acl_setuser("default", enabled=True, nopass=True, commands=["-info"]))
+    assert not await client.is_replica()
 
 
 async def test_a_mistake_in_a_pipeline_is_none_for_what_its_command_says(client: RedisClient) -> None:

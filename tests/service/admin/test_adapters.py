@@ -106,6 +106,50 @@ async def test_of_two_admins_at_once_one_is_told(service: RunningService, store:
     assert sorted(answer.status_code for answer in answers) == [202, 409, 409]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("revision", "many"), ("source", b"\xff"), ("sha256", None)], ids=["revision", "text", "gap"]
+)
+async def test_a_choice_that_cannot_be_read_is_put_anew_and_its_items_stay(
+    service: RunningService, store: TinyStore, field: str, value: str | bytes | None
+) -> None:
+    other = write_tiny_adapter(store, seed=1, quantizer_seed=1)
+    body: dict[str, object] = {"source": f"adapters/shop/{other.version}"}
+    await service.serve(store.adapter)
+    await service.put_items({"a": "one", "b": "two"})
+    redis, key = service.state.redis, "vqrec:{shop}:adapter"
+    await redis.run(redis.commands.hset(key, field, value) if value else redis.commands.hdel(key, field))
+    for refused in (
+        await service.http.put(ADAPTER, json={**body, "expected_version": store.adapter.version}),
+        await service.http.post(f"{ADAPTER}:rollback"),
+    ):
+        assert refused.status_code == 409
+        assert "without `expected_version`; its items are kept" in refused.json()["detail"]
+    plan = (await service.http.put(ADAPTER, json={**body, "dry_run": True})).json()
+    assert (plan["action"], plan["items"]) == ("replace", 2)
+    replica = service.state.registry.replica("shop")
+    await service.serve(other)
+    assert service.state.registry.replica("shop").wanted.incarnation == replica.wanted.incarnation, "it was swapped"
+    assert [item_id for item_id, _ in await service.recommended(["a"])] == ["b"]
+    expected = {**body, "source": f"adapters/shop/{store.adapter.version}", "expected_version": other.version}
+    answer = await service.http.put(ADAPTER, json=expected)
+    await service.until_finished(answer.headers["location"])
+    assert await version(service) == store.adapter.version
+    answer = await service.http.post(f"{ADAPTER}:rollback")
+    await service.until_finished(answer.headers["location"])
+    assert await version(service) == other.version
+
+
+async def test_the_same_adapter_again_mends_a_choice_that_cannot_be_read(
+    service: RunningService, store: TinyStore
+) -> None:
+    await service.serve(store.adapter)
+    redis = service.state.redis
+    await redis.run(redis.commands.hset("vqrec:{shop}:adapter", "revision", "many"))
+    await service.serve(store.adapter)
+    assert await redis.run(redis.commands.hget("vqrec:{shop}:adapter", "revision")) == b"2"
+    assert await redis.run(redis.commands.hexists("vqrec:{shop}:adapter", "previous_sha256")) == 0
+
+
 async def test_an_adapter_that_breaks_after_the_check_leaves_the_old_one_serving(
     service: RunningService, store: TinyStore
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from service.catalog.directory import AdapterChoice, DomainDirectory, WantedDomain
 from service.catalog.record import ItemRecord
 from service.catalog.repository import CatalogueRepository, ItemWrite
-from service.errors import RedisUnavailableError, UnknownDomainError
+from service.errors import DamagedChoiceError, RedisUnavailableError, UnknownDomainError
 from service.metrics import Metrics
 from service.redis_client import RedisClient
 from service.redis_server import RedisServerConfig, embedded_redis
@@ -93,3 +93,19 @@ async def test_two_processes_that_make_the_first_domains_agree_on_the_mark(
     await one.enlist("shop", "b" * 64)
     await two.enlist("garden", "b" * 64)
     assert one.mark.known == two.mark.known is not None
+
+
+@pytest.mark.parametrize("meanwhile", [{"revision": "2"}, {"more": "fields"}])
+async def test_a_choice_that_was_mended_meanwhile_is_not_replaced(
+    clients: tuple[InterruptedRedis, RedisClient], meanwhile: dict[str, str]
+) -> None:
+    _, redis = clients
+    directory, key = DomainDirectory(redis), "vqrec:{shop}:adapter"
+    assert await directory.choose(CHOICE)
+    await redis.run(redis.commands.hset(key, "revision", "many"))
+    with pytest.raises(DamagedChoiceError) as damaged:
+        await directory.get("shop")
+    await redis.run(redis.commands.hset(key, mapping=meanwhile))
+    before = await redis.run(redis.commands.hgetall(key))
+    assert not await directory.replace_damaged(CHOICE, damaged.value.stored)
+    assert await redis.run(redis.commands.hgetall(key)) == before

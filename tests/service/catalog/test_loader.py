@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import structlog
 
 from models.adapter import DomainAdapter
 from service.catalog.columns import Columns
@@ -118,8 +119,13 @@ async def test_what_cannot_be_read_is_left_out(
     await redis.commands.hset(KEYS.items, b"no \xff id", b"1-1\n{}")
     await redis.commands.hdel(KEYS.vectors, "item-20")
     await redis.commands.hset(KEYS.vectors, "item-30", b"short")
-    await redis.commands.hset(KEYS.vectors, "item-40", np.full(adapter.quantizer.text_dim, np.nan, "<f2").tobytes())
-    check(await loader.load_all(lambda _: None), writes, adapter)
+    vector = np.zeros(adapter.quantizer.text_dim, "<f2")
+    vector[-1] = np.inf
+    await redis.commands.hset(KEYS.vectors, "item-40", vector.tobytes())
+    with structlog.testing.capture_logs() as lines:
+        columns = await loader.load_all(lambda _: None)
+    check(columns, writes, adapter)
+    assert sorted(line["item_id"] for line in lines if line["event"] == "item-without-vector") == list(left_out)
 
 
 async def test_an_empty_catalogue(loader: CatalogueLoader) -> None:

@@ -1,18 +1,24 @@
 """A request says how long it waits: on both ways to an answer, and for every kind of recommendation."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from time import perf_counter
 
 import httpx
 import pytest
 
 from service.errors import DeadlinePassedError
+from service.recommend import direct
 from service.recommend.deadline import MOST_MILLISECONDS, within
+from service.recommend.schemas import RecommendRequest
 from tests.running_service import RunningService
 
 pytestmark = pytest.mark.anyio
 
 PATH = "/v1/domains/shop/recommendations"
 SHORT_WAY, LONG_WAY = "application/json", "application/json; charset=utf-8"
+JSON = {"content-type": SHORT_WAY}
+LARGE = 65 << 10  # of a body that waits for its turn
 
 
 async def ask(shop: RunningService, milliseconds: str, content_type: str = SHORT_WAY) -> httpx.Response:
@@ -24,8 +30,8 @@ async def test_an_answer_in_time_is_given() -> None:
     async def answer() -> int:
         return 1
 
-    assert await within(MOST_MILLISECONDS, answer()) == 1
-    assert await within(None, answer()) == 1
+    assert await within(MOST_MILLISECONDS, perf_counter(), answer()) == 1
+    assert await within(None, perf_counter(), answer()) == 1
 
 
 async def test_what_is_too_late_is_broken_off() -> None:
@@ -39,7 +45,7 @@ async def test_what_is_too_late_is_broken_off() -> None:
             raise
 
     with pytest.raises(DeadlinePassedError):
-        await within(1, never())
+        await within(MOST_MILLISECONDS, perf_counter() - MOST_MILLISECONDS / 1000, never())
     assert was_cancelled.is_set()
 
 
@@ -48,7 +54,7 @@ async def test_a_timeout_of_something_else_is_no_deadline() -> None:
         raise TimeoutError("of Redis")
 
     with pytest.raises(TimeoutError, match="of Redis"):
-        await within(MOST_MILLISECONDS, fail())
+        await within(MOST_MILLISECONDS, perf_counter(), fail())
 
 
 @pytest.mark.parametrize("content_type", [SHORT_WAY, LONG_WAY])
@@ -69,6 +75,32 @@ async def test_what_nobody_waits_for_leaves_the_queue(shop: RunningService, busy
     await ask(shop, "1")
     depth = 'vqrec_queue_depth{queue="recommend"} 0.0'
     assert depth in (await shop.http.get("/metrics")).text
+
+
+async def test_so_does_a_large_body_for_its_turn_to_be_read(shop: RunningService) -> None:
+    body = b'{"requests": [{"history": ["saw"]}], "more": "%s"}' % (b"x" * LARGE)
+    async with shop.state.reading:
+        answer = await shop.http.post(f"{PATH}:batch", content=body, headers={**JSON, "x-request-timeout-ms": "1"})
+        assert (answer.status_code, answer.json()["type"]) == (504, "urn:vqrec:problem:deadline-passed")
+        waiting = asyncio.create_task(shop.http.post(f"{PATH}:batch", content=body, headers=JSON))
+    assert (await waiting).status_code == 422, "which is found once it is read"
+    assert not shop.state.reading.locked()
+
+
+async def test_the_time_in_which_the_body_arrives_counts(shop: RunningService) -> None:
+    async def never_whole() -> AsyncIterator[bytes]:
+        yield b'{"history": '
+        await asyncio.Event().wait()
+
+    headers = {"content-type": LONG_WAY, "x-request-timeout-ms": "1"}
+    assert (await shop.http.post(PATH, content=never_whole(), headers=headers)).status_code == 504
+
+
+async def test_the_short_way_counts_it_once_the_body_is_there(shop: RunningService) -> None:
+    state = {"app": shop.state, "request_id": "one", "started": perf_counter() - 1}
+    scope = {"headers": [(b"x-request-timeout-ms", b"1000")], "state": state}
+    with pytest.raises(DeadlinePassedError):
+        await direct._answer(scope, "shop", RecommendRequest(history=["saw"]))
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ KEY = "a-key-that-may-read"
 
 
 class WithState:
-    """Stands for the lifespan and the request's id."""
+    """Stands for the lifespan, and what is noted of every request."""
 
     def __init__(self, app: ASGIApp, state: dict[str, Any]) -> None:
         self._app, self._state = app, state
@@ -71,6 +71,7 @@ async def client(tiny: TinyStore) -> AsyncIterator[httpx.AsyncClient]:
         access = Access(keys, None, Metrics(), now=lambda: 0.0, clock=lambda: 0.0)
         state = {
             "request_id": "r-1",
+            "started": 0.0,
             "app": SimpleNamespace(access=access, recommend=service, reading=asyncio.Semaphore(1)),
         }
         transport = httpx.ASGITransport(WithState(app, state))

@@ -164,7 +164,7 @@ async def test_a_batch_gives_what_its_requests_get_alone(
     requests = [RecommendRequest.model_validate(one) for one in fields]
     alone = [await ask(service, **one) for one in fields]
     assert await service.recommend("shop", requests) == alone
-    monkeypatch.setattr("service.recommend.service._LARGE", 0)  # so that threads do what the event loop does otherwise
+    monkeypatch.setattr("service.recommend.aside._LARGE", 0)  # so that threads do what the event loop does otherwise
     assert await service.recommend("shop", requests) == alone
 
 
