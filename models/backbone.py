@@ -19,6 +19,7 @@ GRAPH_FILE = "network.onnx"
 GOLDEN_FILE = "golden.safetensors"
 WEIGHTS_FILE = "network.safetensors"  # for training alone: adapting needs gradients through the network
 PROJECTION_FILE = "projection.safetensors"
+MARKS = "item_marks"  # a tensor of the projection's file
 BASE_TABLE_FILE = "base-table.safetensors"
 BASE_QUANTIZER_FILE = "base-quantizer.safetensors"
 
@@ -33,7 +34,8 @@ class Projection:
     Args:
         weight: float32 [width, text_dim].
         bias: float32 [width].
-        marks: float32 [F, K, width], rows of fingerprints, which have no centroid; the same for all domains.
+        marks: float32 [F, K, width], what an item's vector holds of its fingerprints, which have no centroid; the same
+            for all domains, whatever their number of codebooks.
     """
 
     weight: npt.NDArray[np.float32]
@@ -53,7 +55,8 @@ class Projection:
                 f"codes with {count} fingerprints of {size} cannot have a table of this backbone, "
                 f"which has rows for {self.marks.shape[0]} of {self.marks.shape[1]}"
             )
-        rows[len(rows) - count * size :] += self.marks[:count, :size].reshape(count * size, rows.shape[1])
+        marks = self.marks[:count, :size].reshape(count * size, rows.shape[1])
+        rows[len(rows) - count * size :] += quantizer.layout.num_codebooks * marks  # a vector is the mean of its rows
         return CodeTable(quantizer.layout, rows)
 
 
@@ -96,7 +99,9 @@ def read_projection(bundle: Bundle[BackboneManifest]) -> Projection:
         raise InvalidArtifactError(f"the projection of {bundle.path.name} is not float32 and finite")
     weight, bias = tensors.get("weight"), tensors.get("bias")
     shape = (bundle.manifest.width, bundle.manifest.text_dim)
-    marks = tensors.get("marks", np.zeros((0, 0, shape[0]), dtype=np.float32))
+    marks = tensors.get(MARKS, np.zeros((0, 0, shape[0]), dtype=np.float32))
+    if "marks" in tensors:
+        raise InvalidArtifactError(f"{bundle.path.name} holds its marks as no release does: train or pre-train it anew")
     if weight is None or bias is None or weight.shape != shape or bias.shape != shape[:1]:
         raise InvalidArtifactError(f"the projection of {bundle.path.name} is not [{shape[0]}, {shape[1]}]")
     if marks.ndim != 3 or marks.shape[2] != shape[0]:

@@ -12,6 +12,7 @@ from models.backbone import (
     BASE_TABLE_FILE,
     GOLDEN_FILE,
     GRAPH_FILE,
+    MARKS,
     PROJECTION_FILE,
     WEIGHTS_FILE,
     Projection,
@@ -95,7 +96,7 @@ def write_backbone(
 
 def _describe(base: Projection | BaseTable) -> tuple[TableKind, LayoutManifest | None, dict[str, bytes]]:
     if isinstance(base, Projection):
-        projection = {"weight": base.weight, "bias": base.bias, "marks": base.marks}
+        projection = {"weight": base.weight, "bias": base.bias, MARKS: base.marks}
         return "projected", None, {PROJECTION_FILE: save_safetensors(projection)}
     table, quantizer = base.table, base.quantizer
     layout = LayoutManifest(num_codebooks=table.layout.num_codebooks, codebook_size=table.layout.codebook_size)

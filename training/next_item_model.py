@@ -165,7 +165,9 @@ def new_model(shops: Sequence[Shop], config: TrainingConfig) -> NextItemModel:
 def new_network(quantizers: Sequence[Quantizer], config: TrainingConfig) -> tuple[UserTransformer, TiedCodeEmbedding]:
     """A fresh network and tied tables for domains with these quantisers; the same quantiser has the same table."""
     torch.manual_seed(config.fit.seed)
-    network, tables = _network(config), TiedCodeEmbedding(quantizers, config.network.width)
+    network = _network(config)
+    # As many marks as are wished for, however few this shop can fill: under this backbone a larger one may come.
+    tables = TiedCodeEmbedding(quantizers, config.network.width, config.layout.codebook_size)
     if config.text_start:
         start_from_text(network, tables, quantizers, config.fit.seed)
     return network, tables

@@ -134,6 +134,9 @@ def train_quantizers(shops: Sequence[UncodedShop], wanted: NewQuantizer, tables:
     Projected: each its own. Permuted: each its own, all of the layout that the smallest shop can fill, since they
     address one table; without fingerprints, as it was published. Shared: the same one for all, from a sample in which
     no shop has more items than it must.
+
+    Raises:
+        DataError: if the training histories of a shop hold a single item.
     """
     vectors = [shop.trained_vectors for shop in shops]
     if tables == "shared":
@@ -146,6 +149,8 @@ def train_quantizers(shops: Sequence[UncodedShop], wanted: NewQuantizer, tables:
 
 
 def _train(vectors: npt.NDArray[np.float16], wanted: NewQuantizer) -> Quantizer:
+    if len(vectors) < 2:
+        raise DataError("all training histories together hold one item: a quantiser needs two to tell apart")
     return train_quantizer(vectors, _fitting(len(vectors), wanted.layout), wanted.seed, wanted.fingerprints)
 
 

@@ -7,8 +7,9 @@ from typing import assert_never
 import numpy as np
 
 from models.adapter import DomainAdapter
-from models.backbone import read_base_quantizer, read_base_table, read_projection
+from models.backbone import Projection, read_base_quantizer, read_base_table, read_projection
 from models.bundle import Bundle
+from models.codes import CodeLayout
 from models.cpu import available_cpus
 from models.errors import ArtifactMismatchError
 from models.manifest import BackboneManifest
@@ -20,6 +21,7 @@ from models.table import CodeTable
 from models.text_encoder import TextEncoder
 from training.backbone_export import read_backbone
 from training.config import NetworkConfig, TrainingConfig
+from training.progress import say
 from training.shop import NewQuantizer
 
 
@@ -81,7 +83,7 @@ def _quantizer_for(backbone: Bundle[BackboneManifest], config: TrainingConfig) -
     kept = None if config.quantizer_of is None else _kept(config.quantizer_of, backbone)
     match backbone.manifest.tables:
         case "projected":
-            return kept or replace(config.new_quantizer, fingerprints=len(read_projection(backbone).marks))
+            return kept or _marked(config.new_quantizer, read_projection(backbone))
         case "shared":
             shared = read_base_quantizer(backbone)
             if kept is not None and kept.sha256 != shared.sha256:
@@ -90,10 +92,22 @@ def _quantizer_for(backbone: Bundle[BackboneManifest], config: TrainingConfig) -
                 )
             return shared
         case "permuted":
-            layout = read_base_table(backbone).layout
-            return kept or NewQuantizer(layout, config.fit.seed)
+            table = read_base_table(backbone)
+            if kept is not None:
+                _check_fits(table, kept)
+            return kept or NewQuantizer(table.layout, config.fit.seed)
         case kind:
             assert_never(kind)
+
+
+def _marked(wanted: NewQuantizer, projection: Projection) -> NewQuantizer:
+    """With as many fingerprints as the backbone knows, and no more centroids than it has marks for each."""
+    count, size = projection.marks.shape[:2]
+    layout = wanted.layout
+    if count and size < layout.codebook_size:
+        say(f"the backbone has marks for {size} centroids a codebook: using {layout.num_codebooks} x {size}")
+        layout = CodeLayout(layout.num_codebooks, size)
+    return replace(wanted, layout=layout, fingerprints=count)
 
 
 def _kept(adapter_path: Path, backbone: Bundle[BackboneManifest]) -> Quantizer:
@@ -106,14 +120,21 @@ def _kept(adapter_path: Path, backbone: Bundle[BackboneManifest]) -> Quantizer:
 
 
 def _first_rows(table: CodeTable, quantizer: Quantizer) -> CodeTable:
+    _check_fits(table, quantizer)
+    books, size = quantizer.layout.num_codebooks, quantizer.layout.codebook_size
+    in_order = np.tile(np.arange(size, dtype=np.int64), (books, 1))
+    return permuted(table.rows.reshape(books, -1, table.width), in_order)
+
+
+def _check_fits(table: CodeTable, quantizer: Quantizer) -> None:
     books, size = quantizer.layout.num_codebooks, quantizer.layout.codebook_size
     if books != table.layout.num_codebooks or size > table.layout.codebook_size:
         raise ArtifactMismatchError(
             f"codes of {books} x {size} do not fit a base table of "
             f"{table.layout.num_codebooks} x {table.layout.codebook_size}"
         )
-    in_order = np.tile(np.arange(size, dtype=np.int64), (books, 1))
-    return permuted(table.rows.reshape(books, -1, table.width), in_order)
+    if quantizer.num_fingerprints:
+        raise ArtifactMismatchError("codes with fingerprints do not fit a permuted base table, which knows none")
 
 
 def _text_encoder_of(backbone_path: Path, sha256: str, store: ArtifactStore) -> Path:

@@ -25,6 +25,7 @@ _MARKED_COLUMNS = 0.25  # of the width
 _MARK_LENGTH = 0.5  # of a mark beside an item's text
 _WHITENING = 0.25  # the power by which variances are evened out; 0.5 would make them equal
 _SCALE = 0.05  # of a component of an item's vector; free rows learn in steps of a fiftieth of it
+_ALIKE = 1e-5  # of the energy of a text vector: where nothing varies more, all texts are one
 _ATTENTION = 0.7
 _POSITIONS_STD = 0.005
 
@@ -73,14 +74,16 @@ def _whiten(projection: nn.Linear, quantizers: Sequence[Quantizer], columns: int
     mean, covariance = np.mean(means, axis=0), np.mean(covariances, axis=0)
     variances, directions = np.linalg.eigh(covariance)
     variances, directions = variances[::-1][:columns], directions[:, ::-1][:, :columns]
+    projection.weight.zero_()
+    projection.bias.zero_()
+    if variances[0] <= _ALIKE * (mean @ mean + variances.sum()):
+        return  # all texts are one, and what varies is how FAISS parts centroids that nothing tells apart
     # Directions that no text of these shops takes are not blown up.
     gains = np.maximum(variances, 1e-4 * variances[0]) ** -_WHITENING  # [components]
     gains *= _SCALE * (projection.out_features / (gains**2 * variances).sum()) ** 0.5
     axes, _ = torch.linalg.qr(torch.randn(columns, columns, generator=generator, dtype=torch.float64))
     weight = axes[:, : len(gains)] @ torch.from_numpy((directions * gains).T.copy())  # [columns, text_dim]
-    projection.weight.zero_()
     projection.weight[:columns] = weight.float()
-    projection.bias.zero_()
     projection.bias[:columns] = -(weight @ torch.from_numpy(mean)).float()
 
 

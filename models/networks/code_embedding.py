@@ -92,12 +92,13 @@ class TiedCodeEmbedding(CodeEmbedding):
     Row (d, c) = free(d, c) + projection(centroid(d, c) rotated back into text space). A row that no training item used
     starts where its text is, and one projection makes a table for any quantiser over the same text encoder. Rows of
     fingerprints have no centroid: they are marks instead, which all tables share, times D, so that an item's vector
-    holds its marks whole.
+    holds its marks whole. There may be more marks than these tables use: a shop with more centroids will.
 
     Args:
         quantizers: one a domain, over the same text encoder, with equally many codebooks and fingerprints. Domains with
             the same quantiser read the same table.
         width: of an item vector.
+        mark_count: of each fingerprint; at least as many as a codebook here has centroids, the default.
 
     Raises:
         ValueError: if the quantisers do not go together.
@@ -106,7 +107,7 @@ class TiedCodeEmbedding(CodeEmbedding):
     centroids: torch.Tensor
     mark_of_row: torch.Tensor
 
-    def __init__(self, quantizers: Sequence[Quantizer], width: int) -> None:
+    def __init__(self, quantizers: Sequence[Quantizer], width: int, mark_count: int = 0) -> None:
         distinct = list({quantizer.sha256: quantizer for quantizer in quantizers}.values())
         if len({(q.layout.num_codebooks, q.num_fingerprints, q.text_dim) for q in distinct}) != 1:
             raise ValueError("domains trained together need equally many codebooks and the same text encoder")
@@ -118,7 +119,8 @@ class TiedCodeEmbedding(CodeEmbedding):
         self.projection = nn.Linear(centroids.shape[1], width)
         nn.init.normal_(self.projection.weight, std=_PROJECTION_STD)
         nn.init.zeros_(self.projection.bias)
-        count, size = distinct[0].num_fingerprints, max(quantizer.layout.codebook_size for quantizer in distinct)
+        count = distinct[0].num_fingerprints
+        size = max(mark_count, *(quantizer.layout.codebook_size for quantizer in distinct))
         self.marks = nn.Parameter(torch.zeros(count, size, width))
         self.register_buffer("mark_of_row", torch.from_numpy(_mark_of_row(distinct, size)), persistent=False)  # [rows]
 
@@ -159,8 +161,7 @@ class TiedCodeEmbedding(CodeEmbedding):
     def export_projection(self) -> Projection:
         """The projection as it is exported."""
         weight, bias = self.projection.weight.detach().cpu(), self.projection.bias.detach().cpu()
-        marks = self.marks.detach().cpu() * self.layouts[0].num_codebooks
-        return Projection(weight.numpy().copy(), bias.numpy().copy(), marks.numpy().copy())
+        return Projection(weight.numpy().copy(), bias.numpy().copy(), self.marks.detach().cpu().numpy().copy())
 
     def freeze_projection(self, projection: Projection) -> None:
         """Take a trained projection and keep it, so that only the free rows learn."""
@@ -168,7 +169,7 @@ class TiedCodeEmbedding(CodeEmbedding):
         with torch.no_grad():
             self.projection.weight.copy_(torch.from_numpy(projection.weight))
             self.projection.bias.copy_(torch.from_numpy(projection.bias))
-            self.marks.copy_(torch.from_numpy(projection.marks[:count, :size]) / self.layouts[0].num_codebooks)
+            self.marks.copy_(torch.from_numpy(projection.marks[:count, :size]))
         self.projection.requires_grad_(False)
         self.marks.requires_grad_(False)
 

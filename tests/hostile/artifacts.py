@@ -30,7 +30,7 @@ from tests.tiny_models import TEXT_DIM
 Cases = dict[str, Hostile]
 
 # A backbone has marks for as many fingerprints as it likes.
-_ALLOWED = {("marks", "short"), ("marks", "long"), ("marks", "empty"), ("marks", "missing")}
+_ALLOWED = {("item_marks", "short"), ("item_marks", "long"), ("item_marks", "empty"), ("item_marks", "missing")}
 
 
 def _lacking(name: str) -> Callable[[Tensors], Tensors]:
@@ -115,7 +115,7 @@ _BACKBONES: Cases = {
     **MANIFESTS,
     **_files(GRAPH_FILE, GOLDEN_FILE, PROJECTION_FILE),
     **_tensor_files(GOLDEN_FILE, PROJECTION_FILE),
-    **_arrays(PROJECTION_FILE, "weight", "bias", "marks"),
+    **_arrays(PROJECTION_FILE, "weight", "bias", "item_marks"),
     **{f"a proof {what}": Hostile(damage, "golden|cannot be run") for what, damage in _GOLDEN.items()},
     **graphs(GRAPH_FILE),
 }

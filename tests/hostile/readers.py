@@ -88,7 +88,7 @@ def assert_refused(kind: str, path: Path, fault: str) -> str:
 def write_sound(tiny: TinyStore, folder: Path) -> dict[str, Path]:
     """A sound artifact of each kind; the backbones have all the optional parts."""
     files = {name: tiny.backbone.read_bytes(name) for name in (GRAPH_FILE, GOLDEN_FILE)}
-    projection = {**tiny.backbone.read_tensors(PROJECTION_FILE), "marks": MARKS}
+    projection = {**tiny.backbone.read_tensors(PROJECTION_FILE), "item_marks": MARKS}
     quantizer = tiny_quantizer(0)
     base = {
         BASE_TABLE_FILE: save_safetensors({"table": tiny_table(0).rows}),

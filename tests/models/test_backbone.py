@@ -121,13 +121,13 @@ def test_fingerprints_get_the_marks_of_the_backbone_which_must_be_enough() -> No
     rng = np.random.default_rng(5)
     plain = tiny_quantizer(0)
     books, size = LAYOUT.num_codebooks, LAYOUT.codebook_size
-    quantizer = Quantizer(CodeLayout(books + 2, size), plain.rotation, plain.centroids)
+    quantizer = Quantizer(CodeLayout(books + 2, size), plain.rotation, plain.centroids)  # as many indices as one likes
     zeros = np.zeros((WIDTH, TEXT_DIM), dtype=np.float32)
     marks = rng.standard_normal((2, size + 1, WIDTH)).astype(np.float32)
     table = Projection(zeros, zeros[:, 0], marks).base_table(quantizer)
     codes = quantizer.encode(rng.standard_normal((20, TEXT_DIM)).astype(np.float16))
     expected = marks[0, codes[:, books]] + marks[1, codes[:, books + 1]]
-    np.testing.assert_allclose(table.raw(codes) * (books + 2), expected, atol=1e-5)
+    np.testing.assert_allclose(table.raw(codes), expected, atol=1e-5)
     for too_few in (marks[:1], marks[:, : size - 1], marks[:0]):
         with pytest.raises(ArtifactMismatchError, match="2 fingerprints"):
             Projection(zeros, zeros[:, 0], too_few).base_table(quantizer)
@@ -138,7 +138,7 @@ def test_marks_of_another_shape_are_refused(tiny: TinyStore, tmp_path: Path, sha
     tensors = {
         "weight": np.zeros((WIDTH, TEXT_DIM), dtype=np.float32),
         "bias": np.zeros(WIDTH, dtype=np.float32),
-        "marks": np.zeros(shape, dtype=np.float32),
+        "item_marks": np.zeros(shape, dtype=np.float32),
     }
     backbone = Backbone.load(rewritten(tiny, tmp_path, {PROJECTION_FILE: save_safetensors(tensors)}), threads=1)
     with pytest.raises(InvalidArtifactError, match="marks"):

@@ -27,7 +27,7 @@ ENTRIES = st.fixed_dictionaries(
     optional={"more": st.none()},
 )
 NAMES = st.sampled_from(
-    ["rotation", "centroids", "table", "weight", "bias", "marks", "vectors", "lengths", "users", ""]
+    ["rotation", "centroids", "table", "weight", "bias", "item_marks", "vectors", "lengths", "users", ""]
 )
 CLAIMED = st.none() | st.none() | NUMBERS.filter(lambda number: number >= 0)
 FILES = st.builds(

@@ -11,11 +11,12 @@ import training.adapt
 from models.adapter import DomainAdapter
 from models.backbone import Backbone, read_base_quantizer, read_base_table, read_projection
 from models.bundle import read_bundle
+from models.codes import CodeLayout
 from models.errors import ArtifactMismatchError, ArtifactNotFoundError
 from models.manifest import BackboneManifest, TableKind
 from models.store import ArtifactStore
 from tests.tiny_models import write_tiny_store
-from tests.training.small_shop import Pretrained, SmallShops, with_fit
+from tests.training.small_shop import CONFIG, Pretrained, SmallShops, with_fit
 from training.adapt import NetworkChangedError, adapt, weights_sha256
 from training.adapt_config import AdaptConfig
 from training.backbone_export import read_backbone
@@ -26,6 +27,7 @@ from training.histories import split_leave_one_out
 from training.loop import FitConfig, FitResult, Task, fit
 from training.pretrain import pretrain
 from training.share import share_of_users
+from training.zero_shot import train_zero_shot
 
 pytestmark = pytest.mark.training
 
@@ -163,6 +165,20 @@ def test_a_permuted_table_is_aligned_and_the_permutation_folded_into_what_is_exp
     in_order = adapt(shops.dataset(0), "shop", backbone.path, store, replace(config, alignment=None))
     np.testing.assert_allclose(DomainAdapter.load(in_order.path).table.rows.reshape(base.shape), base, atol=1e-6)
     assert aligned.bundle.manifest.metrics["valid"]["ndcg@10"] > in_order.manifest.metrics["valid"]["ndcg@10"]
+
+
+def test_codes_that_do_not_fit_a_permuted_table_cannot_be_kept(
+    shops: SmallShops, permuted: Pretrained, tmp_path: Path
+) -> None:
+    items, backbone, store = shops.dataset(0).items, permuted.backbone, shops.new_store(tmp_path)
+    layout = CONFIG.layout
+    for fingerprints, num_codebooks in ((1, layout.num_codebooks), (0, 2 * layout.num_codebooks)):
+        wished = replace(
+            CONFIG, fingerprints=fingerprints, layout=CodeLayout(num_codebooks, layout.codebook_size), text_start=False
+        )
+        other = train_zero_shot(items, "shop", store, wished).adapter
+        with pytest.raises(ArtifactMismatchError, match="do not fit"):
+            adapt(shops.dataset(0), "shop", backbone.path, store, replace(with_fit(), quantizer_of=other.path))
 
 
 def test_an_aligned_table_is_tuned_under_a_network_that_stays(

@@ -55,6 +55,12 @@ def test_the_quantiser_sees_the_items_of_the_training_split_alone(tiny: TinyStor
     assert opened(tiny, tmp_path, with_text(dataset(), seen, "another")).quantizer.sha256 != shop.quantizer.sha256
 
 
+def test_histories_that_hold_a_single_item_are_refused(tiny: TinyStore, tmp_path: Path) -> None:
+    histories = replace(dataset().histories, items=np.zeros(USERS * 5, dtype=np.int32))
+    with pytest.raises(DataError, match="one item"):
+        opened(tiny, tmp_path, replace(dataset(), histories=histories))
+
+
 def test_every_item_has_the_code_that_its_text_gets_alone(tiny: TinyStore, tmp_path: Path) -> None:
     shop, encoder = opened(tiny, tmp_path, dataset()), tiny.load_text_encoder()
     for text, code in zip(dataset().texts, shop.codes, strict=True):

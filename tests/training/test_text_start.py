@@ -94,6 +94,20 @@ def test_several_shops_are_whitened_together_and_unequal_codebooks_do_no_harm() 
     assert not tables.marks.any()
 
 
+@pytest.mark.parametrize("text", [0.0, 0.3])
+@pytest.mark.parametrize("fingerprints", [0, 1])
+def test_where_all_texts_are_one_nothing_of_rounding_is_blown_up(text: float, fingerprints: int) -> None:
+    texts = np.full((6, TEXT_DIM), text, dtype=np.float16)
+    quantizer = train_quantizer(texts, CodeLayout(8, 2), 0, fingerprints)
+    tables = TiedCodeEmbedding([quantizer], WIDTH)
+    architecture = TransformerArchitecture(layers=1, heads=2, inner=8, output_map=True)
+    start_from_text(UserTransformer(architecture, WIDTH, 8), tables, [quantizer], seed=0)
+    with torch.no_grad():
+        items = tables(tables.rows(0, quantizer.encode(texts)))
+    assert items.abs().max() < 1
+    assert torch.equal(items, items[:1].expand_as(items))
+
+
 def test_a_width_beyond_the_text_is_filled_with_what_training_may_find() -> None:
     quantizer = train_quantizer(grouped_texts(), CodeLayout(8, 16), 0)
     narrow = Quantizer(quantizer.layout, quantizer.rotation, quantizer.centroids)

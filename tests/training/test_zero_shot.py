@@ -8,6 +8,7 @@ import pytest
 
 from models.adapter import DomainAdapter
 from models.backbone import read_projection
+from models.codes import CodeLayout
 from models.store import ArtifactStore
 from tests.training.small_shop import CONFIG, Pretrained, SmallShops, with_fit
 from training.adapt import adapt
@@ -82,3 +83,51 @@ def test_histories_that_come_later_tune_the_table_under_the_same_backbone(shops:
     assert after.manifest.backbone == before.adapter.manifest.backbone
     scores = [evaluate(dataset, adapter.path).valid["ndcg@10"] for adapter in (before.adapter, after)]
     assert scores[1] > scores[0]
+
+
+def first_items(items: Items, count: int) -> Items:
+    return Items(items.item_ids[:count], items.texts[:count], items.attributes[:count])
+
+
+def test_a_shop_that_has_grown_is_adapted_under_the_backbone_that_it_had_when_it_was_small(
+    shops: SmallShops, tmp_path: Path
+) -> None:
+    items, store = shops.dataset(1).items, shops.new_store(tmp_path)
+    small = train_zero_shot(first_items(items, 20), "shop", store, CONFIG)
+    grown = adapt_zero_shot(items, "shop", small.backbone.path, store, CONFIG)
+    sizes = [DomainAdapter.load(adapter.path).table.layout.codebook_size for adapter in (small.adapter, grown)]
+    assert sizes[0] < sizes[1] == CONFIG.layout.codebook_size
+
+
+def test_more_centroids_than_the_backbone_has_marks_for_are_not_trained(
+    shops: SmallShops, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items, store = shops.dataset(1).items, shops.new_store(tmp_path)
+    small = train_zero_shot(items, "shop", store, replace(CONFIG, layout=CodeLayout(8, 8)))
+    adapter = DomainAdapter.load(adapt_zero_shot(items, "shop", small.backbone.path, store, CONFIG).path)
+    assert adapter.table.layout == CodeLayout(8, 8)
+    assert "marks for 8 centroids a codebook: using 8 x 8" in capsys.readouterr().err
+
+
+def test_other_codes_than_the_backbones_hold_marks_of_the_same_length(shops: SmallShops, tmp_path: Path) -> None:
+    items, store = shops.dataset(1).items, shops.new_store(tmp_path)
+    architecture = CONFIG.network.architecture.model_copy(update={"output_map": True})
+    config = replace(CONFIG, network=replace(CONFIG.network, architecture=architecture))
+    small = train_zero_shot(items, "shop", store, config)
+    finer = adapt_zero_shot(items, "shop", small.backbone.path, store, replace(config, layout=CodeLayout(16, 32)))
+    marked = slice(-CONFIG.network.width // 4, None)  # of the columns
+    lengths = []
+    for path in (small.adapter.path, finer.path):
+        adapter = DomainAdapter.load(path)
+        codes = adapter.quantizer.encode(np.random.default_rng(0).standard_normal((50, 48)).astype(np.float16))
+        lengths.append(np.linalg.norm(adapter.table.raw(codes)[:, marked], axis=1).mean())
+    assert lengths[0] > 0
+    assert lengths[0] == pytest.approx(lengths[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_a_catalogue_of_one_text_gets_a_table(shops: SmallShops, tmp_path: Path, count: int) -> None:
+    store = shops.new_store(tmp_path)
+    one_text = Items(tuple("abcdef"[:count]), ["tent"] * count, [{}] * count)
+    shop = train_zero_shot(one_text, "shop", store, CONFIG)
+    assert np.abs(DomainAdapter.load(shop.adapter.path).table.rows).max() < 10

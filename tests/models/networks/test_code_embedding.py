@@ -94,6 +94,19 @@ def test_a_row_is_its_free_part_and_the_projection_of_its_own_centroid_or_a_mark
     np.testing.assert_allclose(tables.fold(1).rows, expected, atol=1e-5)
 
 
+def test_there_may_be_more_marks_than_these_tables_use_and_a_larger_shop_uses_them(tables: TiedCodeEmbedding) -> None:
+    count, size = len(tables.marks), LAYOUT.codebook_size
+    larger = TiedCodeEmbedding([marked_quantizer(0, count)], WIDTH, mark_count=4 * size)
+    assert larger.marks.shape == (count, 4 * size, WIDTH)
+    torch.nn.init.normal_(larger.marks)
+    other = TiedCodeEmbedding([marked_quantizer(1, count)], WIDTH)
+    other.freeze_projection(larger.export_projection())
+    assert torch.equal(other.marks, larger.marks[:, :size])
+    codes = codes_of(0)
+    with torch.no_grad():
+        np.testing.assert_allclose(larger.fold(0).raw(codes), larger(larger.rows(0, codes)).numpy(), atol=1e-5)
+
+
 def test_fresh_tables_are_the_base_table_of_their_own_projection() -> None:
     tables = TiedCodeEmbedding([tiny_quantizer(0)], WIDTH)
     base = tables.export_projection().base_table(tiny_quantizer(0))
