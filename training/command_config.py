@@ -1,19 +1,96 @@
 """What the command line was told ─► what a stage is told. Torch is imported when it is called."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from training.adapt_config import AdaptConfig
     from training.config import TrainingConfig
 
+_OF_TRAINING = ("epochs", "patience", "learning_rate", "network_rate", "alignment_epochs")
+_OF_NEW_CODES = ("codebooks", "codebook_size")
 
-def training_config(options: dict[str, Any]) -> "TrainingConfig":
-    """A run of ``train``, ``pretrain`` or ``adapt``; raises click.BadParameter if options do not go together."""
+
+def one_shop_config(options: dict[str, Any]) -> "TrainingConfig":
+    """A run of ``train``; raises click.UsageError if options do not go together, and says which have no effect."""
+    if options["zero_shot"]:
+        if options["share"] < 1:
+            raise click.UsageError("--zero-shot reads no interactions: leave out --share")
+        _tell_given(_OF_TRAINING, "--zero-shot trains nothing")
+    return replace(_training_config(options), share=options["share"])
+
+
+def pretraining_config(options: dict[str, Any]) -> "TrainingConfig":
+    """A run of ``pretrain``; raises click.UsageError if options do not go together, and says which have no effect."""
+    if options["tables"] == "permuted" and options["fingerprints"]:
+        _tell_given(("fingerprints",), "codes of permuted tables have no fingerprints")
+    of_pretraining = {name: options[name] for name in ("tables", "redrawn_share", "drawn_negatives")}
+    return replace(_training_config(options), **of_pretraining)
+
+
+def adapt_config(options: dict[str, Any], backbone: Path) -> "AdaptConfig":
+    """A run of ``adapt``.
+
+    Args:
+        options: what the command line was told.
+        backbone: the artifact, which is read only where an option is given that not every backbone has a use for.
+
+    Raises:
+        click.UsageError: if options do not go together. Those that have no effect are said.
+        InvalidArtifactError, ArtifactNotFoundError, ArtifactMismatchError: if the backbone is not there or not sound.
+    """
+    from training.adapt_config import ALIGNMENT, AdaptConfig  # noqa: PLC0415
+
+    if options["zero_shot"]:
+        if options["share"] < 1 or options["interactions"]:
+            raise click.UsageError("--zero-shot reads no interactions: leave out --share and --interactions")
+        _tell_given(_OF_TRAINING, "--zero-shot trains nothing")
+    if options["quantizer_of"]:
+        _tell_given(_OF_NEW_CODES, "--quantizer-of keeps the item codes there are")
+    _tell_what_the_backbone_decides(backbone)
+    config = replace(AdaptConfig.of(_training_config(options)), share=options["share"])
+    epochs = options["alignment_epochs"]
+    if epochs is None:
+        return config
+    return replace(config, alignment=replace(ALIGNMENT, max_epochs=epochs) if epochs else None)
+
+
+def _tell_what_the_backbone_decides(path: Path) -> None:
+    if not _given((*_OF_NEW_CODES, "alignment_epochs")):
+        return
+    from models.bundle import read_bundle  # noqa: PLC0415
+    from models.manifest import BackboneManifest  # noqa: PLC0415
+
+    tables = read_bundle(path, BackboneManifest).manifest.tables
+    if tables == "shared":
+        _tell_given(_OF_NEW_CODES, "with shared tables the backbone brings the item codes")
+    if tables == "permuted":
+        _tell_given(_OF_NEW_CODES, "with permuted tables the backbone decides how long item codes are")
+    else:
+        _tell_given(("alignment_epochs",), f"the backbone's tables are {tables}, and only permuted ones are aligned")
+
+
+def _tell_given(names: Sequence[str], why: str) -> None:
+    """Say if the user gave any of these options that they have no effect; a mere default is nobody's wish."""
+    from training.progress import say  # noqa: PLC0415
+
+    if given := _given(names):
+        say(f"{why}: no effect of {' and '.join(given)}")
+
+
+def _given(names: Sequence[str]) -> list[str]:
+    """Those of the running command's options that it was called with, as they are written."""
+    source = click.get_current_context().get_parameter_source
+    return ["--" + name.replace("_", "-") for name in names if source(name) is ParameterSource.COMMANDLINE]
+
+
+def _training_config(options: dict[str, Any]) -> "TrainingConfig":
     from models.codes import CodeLayout  # noqa: PLC0415
     from models.manifest import TransformerArchitecture  # noqa: PLC0415
     from training.config import NetworkConfig, TrainingConfig  # noqa: PLC0415
@@ -54,19 +131,6 @@ def _network_rate(options: dict[str, Any]) -> float:
     if given is not None:
         return float(given)
     return {None: 0.0, "permuted": 1.0}.get(options.get("tables"), 0.03)
-
-
-def adapt_config(options: dict[str, Any]) -> "AdaptConfig":
-    """A run of ``adapt``; raises click.UsageError if options do not go together."""
-    from training.adapt_config import ALIGNMENT, AdaptConfig  # noqa: PLC0415
-
-    if options["zero_shot"] and (options["share"] < 1 or options["interactions"]):
-        raise click.UsageError("--zero-shot reads no interactions: leave out --share and --interactions")
-    config = replace(AdaptConfig.of(training_config(options)), share=options["share"])
-    epochs = options["alignment_epochs"]
-    if epochs is None:
-        return config
-    return replace(config, alignment=replace(ALIGNMENT, max_epochs=epochs) if epochs else None)
 
 
 def artifact_store(out: Path) -> Any:  # noqa: ANN401 - imported when it is called

@@ -1,6 +1,6 @@
 """The options that several offline commands take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,9 +55,7 @@ def training_options(stage: F) -> F:
         ),
         click.option("--codebook-size", default=256, show_default=True, help="Centroids a codebook, a power of two."),
     ]
-    for option in reversed(options):
-        stage = option(stage)
-    return stage
+    return _with_options(stage, options)
 
 
 def network_options(stage: F) -> F:
@@ -93,6 +91,41 @@ def network_options(stage: F) -> F:
             help="The longest history it sees.",
         ),
     ]
+    return _with_options(stage, options)
+
+
+def pretraining_options(stage: F) -> F:
+    """The options of ``pretrain`` alone."""
+    options = [
+        click.option(
+            "--tables",
+            default="projected",
+            show_default=True,
+            type=click.Choice(["projected", "shared", "permuted"]),
+            help="How another shop gets its table from the backbone.",
+        ),
+        click.option(
+            "--redrawn-share",
+            default=0.0,
+            show_default=True,
+            type=click.FloatRange(0, 1),
+            help="Of a code's indices that a semi-synthetic negative draws anew; 0 makes none.",
+        ),
+        click.option(
+            "--drawn-negatives",
+            default=4096,
+            show_default=True,
+            type=click.IntRange(0),
+            help="Items of all shops, each as likely, that are negatives of a batch beside its targets.",
+        ),
+        click.option(
+            "--tensorboard", is_flag=True, help="Take down loss and metrics in event files below logs/ of --out."
+        ),
+    ]
+    return _with_options(stage, options)
+
+
+def _with_options(stage: F, options: Sequence[Callable[[F], F]]) -> F:
     for option in reversed(options):
         stage = option(stage)
     return stage

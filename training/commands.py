@@ -1,13 +1,13 @@
 """The offline commands of ``vqrec``, in pipeline order; a stage, and torch with it, is imported when it is called."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from training.command_config import adapt_config, artifact_store, domain_name, training_config
+from training.command_config import adapt_config, artifact_store, domain_name, one_shop_config, pretraining_config
 from training.command_options import (
     DOMAIN_HELP,
     EXISTING_FILE,
@@ -17,6 +17,7 @@ from training.command_options import (
     data_option,
     network_options,
     out_option,
+    pretraining_options,
     seed_option,
     share_option,
     training_options,
@@ -70,15 +71,12 @@ def train(data: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: 
     from training.train import train as run  # noqa: PLC0415
     from training.zero_shot import train_zero_shot  # noqa: PLC0415
 
-    config = replace(training_config(options), share=options["share"])
-    where = (domain_name(domain), artifact_store(out), config)
-    if not options["zero_shot"]:
-        trained = run(load_dataset(data), *where)
-    elif config.share < 1:
-        raise click.UsageError("--zero-shot reads no interactions: leave out --share")
+    where = (domain_name(domain), artifact_store(out), one_shop_config(options))
+    if options["zero_shot"]:
+        adapter = train_zero_shot(load_items(data), *where).adapter
     else:
-        trained = train_zero_shot(load_items(data), *where)
-    click.echo(trained.adapter.path.resolve())
+        adapter = run(load_dataset(data), *where).adapter
+    click.echo(adapter.path.resolve())
 
 
 @click.command()
@@ -87,21 +85,7 @@ def train(data: Path, domain: str, out: Path, **options: Any) -> None:  # noqa: 
 @out_option
 @training_options
 @network_options
-@click.option(
-    "--tables",
-    default="projected",
-    show_default=True,
-    type=click.Choice(["projected", "shared", "permuted"]),
-    help="How another shop gets its table from the backbone.",
-)
-@click.option(
-    "--redrawn-share",
-    default=0.0,
-    show_default=True,
-    type=click.FloatRange(0, 1),
-    help="Of a code's indices that a semi-synthetic negative draws anew; 0 makes none.",
-)
-@click.option("--tensorboard", is_flag=True, help="Take down loss and metrics in event files below logs/ of --out.")
+@pretraining_options
 def pretrain(first: tuple[Path, ...], more: tuple[Path, ...], out: Path, **options: Any) -> None:  # noqa: ANN401
     """Train a network on one or several shops, to be adapted to others. Prints the backbone's path."""
     wait_without_spinning()
@@ -110,8 +94,8 @@ def pretrain(first: tuple[Path, ...], more: tuple[Path, ...], out: Path, **optio
     from training.journal import TensorBoardJournal  # noqa: PLC0415
     from training.pretrain import pretrain as run  # noqa: PLC0415
 
+    config = pretraining_config(options)
     datasets = {str(path): load_dataset(path) for path in (*first, *more)}
-    config = replace(training_config(options), tables=options["tables"], redrawn_share=options["redrawn_share"])
     journal = TensorBoardJournal if options["tensorboard"] else None
     with joined_processes() as processes:
         backbone = run(datasets, artifact_store(out), config, processes, journal)
@@ -146,7 +130,7 @@ def adapt(backbone: Path, domain: str, out: Path, **options: Any) -> None:  # no
     from training.zero_shot import adapt_zero_shot  # noqa: PLC0415
 
     source = ShopSource(options["data"], options["redis"], options["interactions"])
-    where = (domain_name(domain), backbone, artifact_store(out), adapt_config(options))
+    where = (domain_name(domain), backbone, artifact_store(out), adapt_config(options, backbone))
     if options["zero_shot"]:
         adapter = adapt_zero_shot(source.items(*where), *where)
     else:

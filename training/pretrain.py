@@ -43,8 +43,10 @@ def pretrain(
 ) -> Bundle[BackboneManifest]:
     """Train on all shops at once and write the text encoder and the backbone into ``store``.
 
-    Batches mix the shops; the other targets of a batch, whatever their shop, are the negatives, and so are codes made
-    from them (VQ-Rec, section 3.3). Training stops when the mean validation NDCG@10 does.
+    Batches mix the shops. The negatives are the other targets of a batch, whatever their shop, and
+    ``config.drawn_negatives`` items drawn evenly from all that occur in training. With a ``config.redrawn_share`` above
+    0, which is not the default, a code made from each of these is one, too (VQ-Rec, section 3.3; there no items are
+    drawn). Training stops when the mean validation NDCG@10 does.
 
     The backbone keeps the network and, by ``config.tables``, the projection that makes a base table for any shop
     (each shop's own quantiser and free rows stay behind), or the one table of all shops, with their quantiser where

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from models.bundle import write_bundle
+from models.manifest import LayoutManifest, TableKind
 from tests.tiny_models import write_tiny_store
 from tests.training.running_commands import NETWORK, SIZES, Vqrec
 from tests.training.small_shop import SmallShops
@@ -134,3 +136,109 @@ def test_adapt_refuses_sources_and_shares_that_make_no_sense(
     assert complaint in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("tables", "options", "complaint"),
+    [
+        ("shared", ("--codebooks", "32"), "the backbone brings the item codes: no effect of --codebooks\n"),
+        ("shared", ("--codebooks", "8", "--codebook-size", "8"), "no effect of --codebooks and --codebook-size\n"),
+        (
+            "shared",
+            ("--alignment-epochs", "15"),
+            "tables are shared, and only permuted ones are aligned: no effect of --al",
+        ),
+        (
+            "permuted",
+            ("--codebook-size", "8"),
+            "the backbone decides how long item codes are: no effect of --codebook-size",
+        ),
+        (
+            "projected",
+            ("--alignment-epochs", "0"),
+            "tables are projected, and only permuted ones are aligned: no effect",
+        ),
+    ],
+)
+def test_adapt_says_what_this_backbone_has_no_use_for(
+    vqrec: Vqrec, tmp_path: Path, tables: TableKind, options: tuple[str, ...], complaint: str
+) -> None:
+    where = ("--backbone", _backbone_with(tables, tmp_path), "--domain", "shop", "--out", tmp_path / "out")
+    done = vqrec("adapt", "--data", tmp_path, *where, *options)
+    assert (done.status, done.out) == (1, "")
+    assert complaint in done.err
+    assert "has no items.parquet" in done.err
+
+
+@pytest.mark.parametrize(
+    ("tables", "options"),
+    [
+        ("shared", ("--epochs", "1")),
+        ("permuted", ("--alignment-epochs", "0")),
+        ("projected", ("--codebooks", "8", "--codebook-size", "8")),
+    ],
+)
+def test_adapt_says_nothing_of_what_this_backbone_has_a_use_for(
+    vqrec: Vqrec, tmp_path: Path, tables: TableKind, options: tuple[str, ...]
+) -> None:
+    where = ("--backbone", _backbone_with(tables, tmp_path), "--domain", "shop", "--out", tmp_path / "out")
+    done = vqrec("adapt", "--data", tmp_path, *where, *options)
+    assert (done.status, done.out) == (1, "")
+    assert "has no items.parquet" in done.err
+    assert "no effect" not in done.err
+
+
+def _backbone_with(tables: TableKind, folder: Path) -> Path:
+    """A backbone that says it has such tables."""
+    tiny = write_tiny_store(folder / "tiny").backbone
+    if tables == tiny.manifest.tables:
+        return tiny.path
+    layout = LayoutManifest(num_codebooks=8, codebook_size=8)
+    manifest = tiny.manifest.model_copy(update={"tables": tables, "layout": layout})
+    return write_bundle(folder, manifest, {name: tiny.read_bytes(name) for name in tiny.manifest.files}).path
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        ("adapt --zero-shot --epochs 30", "--zero-shot trains nothing: no effect of --epochs\n"),
+        ("adapt --zero-shot --patience 4", "no effect of --patience\n"),
+        ("adapt --zero-shot --learning-rate 1", "no effect of --learning-rate\n"),
+        ("adapt --zero-shot --alignment-epochs 0", "no effect of --alignment-epochs\n"),
+        (
+            "adapt --quantizer-of . --codebooks 32",
+            "--quantizer-of keeps the item codes there are: no effect of --codebooks\n",
+        ),
+        ("adapt --quantizer-of . --zero-shot --codebook-size 8", "no effect of --codebook-size\n"),
+        ("train --zero-shot --epochs 30 --patience 4", "no effect of --epochs and --patience\n"),
+        ("train --zero-shot --learning-rate 1", "no effect of --learning-rate\n"),
+        ("train --zero-shot --network-rate 0", "no effect of --network-rate\n"),
+        ("pretrain --tables permuted --fingerprints 1", "have no fingerprints: no effect of --fingerprints\n"),
+    ],
+)
+def test_what_has_no_effect_is_said(vqrec: Vqrec, tmp_path: Path, call: str, complaint: str) -> None:
+    command, *options = call.split()
+    domain = () if command == "pretrain" else ("--domain", "shop")
+    backbone = ("--backbone", tmp_path) if command == "adapt" else ()
+    done = vqrec(command, "--data", tmp_path, *backbone, *domain, "--out", tmp_path / "out", *options)
+    assert done.status == 1  # there is nothing in the folder
+    assert complaint in done.err
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "adapt --zero-shot --codebooks 8 --codebook-size 8 --seed 1",
+        "train --zero-shot --codebooks 8 --fingerprints 0 --seed 1 --max-history 8",
+        "pretrain --tables permuted --fingerprints 0",
+        "pretrain --tables shared --fingerprints 2 --drawn-negatives 0",
+    ],
+)
+def test_nothing_is_said_of_what_has_an_effect(vqrec: Vqrec, tmp_path: Path, call: str) -> None:
+    command, *options = call.split()
+    domain = () if command == "pretrain" else ("--domain", "shop")
+    backbone = ("--backbone", write_tiny_store(tmp_path / "tiny").backbone.path) if command == "adapt" else ()
+    done = vqrec(command, "--data", tmp_path, *backbone, *domain, "--out", tmp_path / "out", *options)
+    assert (done.status, done.out) == (1, "")
+    assert "has no items.parquet" in done.err
+    assert "no effect" not in done.err

@@ -2,20 +2,30 @@
 
 import asyncio
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from models.bundle import read_bundle
-from models.manifest import AdapterManifest, BackboneManifest
+from models.bundle import Bundle, read_bundle
+from models.manifest import AdapterManifest, BackboneManifest, TransformerArchitecture
 from models.store import ArtifactStore
 from service.redis_server import RedisServerConfig, embedded_redis
 from tests.running_service import make_settings, running_service
+from tests.tiny_models import write_tiny_store
 from tests.training.running_commands import NETWORK, SIZES, Vqrec
 from tests.training.small_shop import Pretrained, SmallShops, Trained
+from training.config import NetworkConfig, TrainingConfig
 from training.dataset import load_dataset
 from training.histories import split_leave_one_out
+from training.loop import FitConfig
 
+CODES, EPOCH = SIZES[:4], SIZES[4:]
+_CLI_PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+PUBLISHED = re.findall(
+    r"^ {4}vqrec pretrain --data A B C --out ARTIFACTS (.*?)\n\n", _CLI_PAGE, re.DOTALL | re.MULTILINE
+)
 METRICS = ["recall@10", "ndcg@10", "recall@50", "ndcg@50", "mrr"]
 
 
@@ -71,6 +81,53 @@ def test_pretrain_takes_several_folders_and_adapt_goes_on_from_its_last_line(
     assert adapter.path.parents[2] == tmp_path / "other"
 
 
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[TrainingConfig]:
+    """What ``pretrain`` is told, each time; nothing is trained."""
+    told: list[TrainingConfig] = []
+
+    def stands_in(_datasets: object, _store: object, config: TrainingConfig, *_: object) -> Bundle[BackboneManifest]:
+        told.append(config)
+        return write_tiny_store(tmp_path).backbone
+
+    monkeypatch.setattr("training.pretrain.pretrain", stands_in)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), TrainingConfig(fit=FitConfig(learning_rate=3e-3, network_rate=0.03, weight_decay=0.7))),
+        (
+            PUBLISHED[0].replace("\\\n", " ").split(),
+            TrainingConfig(
+                tables="permuted",
+                redrawn_share=0.75,
+                drawn_negatives=0,
+                fingerprints=0,
+                network=NetworkConfig(TransformerArchitecture()),
+                fit=FitConfig(weight_decay=0.7),  # which nothing in pre-training fades by
+            ),
+        ),
+        (
+            ("--tables", "permuted"),
+            TrainingConfig(
+                tables="permuted",
+                network=NetworkConfig(TransformerArchitecture()),
+                fit=FitConfig(learning_rate=3e-3, weight_decay=0.7),
+            ),
+        ),
+    ],
+    ids=["default", "as documented to be the published recipe", "permuted"],
+)
+def test_pretrain_is_told_what_the_options_say(
+    vqrec: Vqrec, shops: SmallShops, runs: list[TrainingConfig], options: Sequence[str], told: TrainingConfig
+) -> None:
+    done = vqrec("pretrain", "--data", shops.folders[0], "--out", shops.folders[0] / "out", *options)
+    assert done.status == 0, done.err
+    assert runs == [told]
+
+
 def test_sample_prints_its_folders_and_the_seed_decides_what_is_in_them(vqrec: Vqrec, tmp_path: Path) -> None:
     prints = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -105,7 +162,7 @@ def test_adapt_zero_shot_needs_no_interactions(
     data.mkdir()
     (data / "items.parquet").symlink_to(shops.folders[1] / "items.parquet")
     where = ("--backbone", pretrained.backbone.path, "--domain", "new", "--out", tmp_path / "out")
-    adapted = vqrec("adapt", "--data", data, *where, *SIZES, "--zero-shot")
+    adapted = vqrec("adapt", "--data", data, *where, *CODES, "--zero-shot")
     assert adapted.status == 0, adapted.err
     assert read_bundle(Path(adapted.last_line), AdapterManifest).manifest.metrics == {}
     refused = vqrec("adapt", "--data", data, *where, *SIZES)
@@ -119,7 +176,7 @@ def test_train_needs_no_interactions_for_a_start(vqrec: Vqrec, shops: SmallShops
     items_alone = tmp_path / "data"
     items_alone.mkdir()
     (items_alone / "items.parquet").write_bytes((shops.folders[0] / "items.parquet").read_bytes())
-    where = ("--data", items_alone, "--domain", "shop", "--out", store.root, *SIZES, *NETWORK)
+    where = ("--data", items_alone, "--domain", "shop", "--out", store.root, *CODES, *NETWORK)
     started = vqrec("train", *where, "--zero-shot")
     assert started.status == 0, started.err
     adapter = read_bundle(Path(started.last_line), AdapterManifest).manifest
@@ -166,7 +223,7 @@ async def test_adapt_reads_a_service_as_it_reads_files(
     vqrec: Vqrec, shops: SmallShops, pretrained: Pretrained, tmp_path: Path
 ) -> None:
     data, store = shops.folders[0], ArtifactStore(tmp_path / "out")
-    where = ("--backbone", pretrained.backbone.path, "--domain", "shop", "--out", store.root, *SIZES)
+    where = ("--backbone", pretrained.backbone.path, "--domain", "shop", "--out", store.root, *CODES)
     zero_shot = await asyncio.to_thread(vqrec, "adapt", "--data", data, *where, "--zero-shot")
     assert zero_shot.status == 0, zero_shot.err
     dataset = shops.dataset()
@@ -179,13 +236,13 @@ async def test_adapt_reads_a_service_as_it_reads_files(
         await service.put_items(dict(zip(dataset.item_ids, dataset.texts, strict=True)))
         redis = ("--redis", url, *where)
         log = ("--interactions", data / "interactions.parquet")
-        from_redis = await asyncio.to_thread(vqrec, "adapt", *redis, *log)
+        from_redis = await asyncio.to_thread(vqrec, "adapt", *redis, *log, *EPOCH)
         catalogue_alone = await asyncio.to_thread(vqrec, "adapt", *redis, "--zero-shot")
         without_log = await asyncio.to_thread(vqrec, "adapt", *redis)
     assert from_redis.status == 0, from_redis.err
     assert f"{len(set(dataset.texts))} of {len(set(dataset.texts))} texts taken from the service" in from_redis.err
     assert catalogue_alone.last_line == zero_shot.last_line
-    from_files = await asyncio.to_thread(vqrec, "adapt", "--data", data, *where)
+    from_files = await asyncio.to_thread(vqrec, "adapt", "--data", data, *where, *EPOCH)
     assert from_redis.last_line == from_files.last_line
     assert without_log.status == 1
     assert "give --interactions" in without_log.err

@@ -70,6 +70,52 @@ def test_a_system_keeps_its_colour_where_it_stands_alone() -> None:
     assert colour_of(alone, SECOND.name) == colour_of(both, SECOND.name) != colour_of(both, FIRST.name)
 
 
+def look_of(svg: str, name: str) -> str:
+    """What the legend's square left of a name is filled with: its colour, or what is in the pattern it refers to."""
+    fill = colour_of(svg, name)
+    if not fill.startswith("url(#"):
+        return fill
+    (pattern,) = shapes(svg, "pattern", id=fill[5:-1])
+    pattern.attrib.pop("id")
+    return ET.tostring(pattern, encoding="unicode")
+
+
+@pytest.mark.parametrize("count", [14, 40])
+def test_each_of_many_systems_can_be_told_by_its_bars(count: int) -> None:
+    series = [Series(f"system {n}", (Spread(0.1, None), Spread(0.2, None)), n) for n in range(count)]
+    svg = bar_plot("R", ["a", "b"], series)
+    assert len({look_of(svg, one.name) for one in series}) == count
+    assert [len(bars(svg, one.name)) for one in series] == [2] * count
+
+
+@pytest.mark.parametrize("count", [14, 40])
+def test_each_of_many_systems_can_be_told_by_its_line(count: int) -> None:
+    series = [Series(f"system {n}", (Spread(0.1, None), Spread(0.2, None)), n) for n in range(count)]
+    svg = line_plot("R", ["a", "b"], series)
+    assert len({look_of(svg, one.name) for one in series}) == count
+    lines = [(line.attrib["stroke"], line.attrib.get("stroke-dasharray", "")) for line in shapes(svg, "polyline")]
+    assert len(set(lines)) == count
+    for one, (stroke, dashes) in zip(series, lines, strict=True):
+        assert stroke in look_of(svg, one.name)
+        assert dashes in look_of(svg, one.name)
+
+
+def test_the_first_systems_are_told_by_colour_alone() -> None:
+    series = [Series(f"system {n}", (Spread(0.1, None),), n) for n in range(8)]
+    for plot in (bar_plot, line_plot):
+        svg = plot("R", ["a"], series)
+        assert "pattern" not in svg
+        assert "dash" not in svg
+        assert len({colour_of(svg, one.name) for one in series}) == 8
+
+
+def test_a_system_looks_the_same_whoever_stands_beside_it() -> None:
+    ninth = Series("ninth", (Spread(0.1, None), None), 8)
+    for plot in (bar_plot, line_plot):
+        both, alone = plot("R", ["a", "b"], [FIRST, ninth]), plot("R", ["a", "b"], [ninth])
+        assert look_of(both, "ninth") == look_of(alone, "ninth") != look_of(both, "first")
+
+
 def test_many_systems_and_long_names_stay_in_the_picture() -> None:
     series = [Series(f"a system with quite a long name {n}", (Spread(0.1, None),), n) for n in range(12)]
     svg = bar_plot("R", ["a"], series)
