@@ -2,7 +2,7 @@
 
 A tenth of the items, drawn with a seed, is taken out of the data before anything is trained. The service then ingests
 them by their text, and is asked for the test users whose next item is one of them. What a user has had is not
-recommended again, by none of the rankings.
+recommended again, by none of the rankings: users whose next item is one that they have are left out.
 """
 
 import httpx
@@ -56,9 +56,10 @@ def _draw(items: int) -> npt.NDArray[np.int64]:
 
 
 def _targets_among(dataset: Dataset, held_out: npt.NDArray[np.int64]) -> Targets:
-    """The test targets that were held out; a user's history keeps the other items that were."""
+    """The test targets that were held out and are new to their user; histories keep the items that were held out."""
     test = split_leave_one_out(dataset.histories).test
-    chosen = np.isin(test.items, held_out)
+    new = [target not in history for target, history in zip(test.items, test.histories, strict=True)]
+    chosen = np.isin(test.items, held_out) & np.array(new)
     return Targets(test.histories.of_users(chosen), test.items[chosen])
 
 
@@ -111,7 +112,7 @@ def _rank(scores: npt.NDArray[np.float32], targets: Targets) -> npt.NDArray[np.i
     """Ranks from 0 among what the user has not had; scores float32 [users, items], those of equal score by item id."""
     target = targets.items[:, None]
     for user, history in enumerate(targets.histories):
-        scores[user, history[history != target[user]]] = -np.inf
+        scores[user, history] = -np.inf
     target_scores = np.take_along_axis(scores, target, axis=1)
     before = np.arange(scores.shape[1])[None, :] < target
     return np.asarray(((scores > target_scores) | ((scores == target_scores) & before)).sum(axis=1))

@@ -38,7 +38,7 @@ class Setting:
     name: str
     quick: bool
     work: Path
-    port: int
+    port: int = 8099
     trained: Path | None = None
     items: tuple[int, ...] = ()
 
@@ -90,6 +90,12 @@ class Setting:
         (RESULTS / f"{self.name}.json").write_text(json.dumps(document, indent=2) + "\n")
 
 
+def beside_full(name: str) -> str:
+    """The name for the results of a quick run of the benchmark ``name``: another where a full run has left some."""
+    path = RESULTS / f"{name}.json"
+    return f"{name}-quick" if path.is_file() and not json.loads(path.read_text())["quick"] else name
+
+
 def data_folder(name: str, domain: str) -> Path:
     """The folder that VQREC_DATA names; where it does not have the domain, the benchmark ``name`` ends, saying so."""
     folder = Path(os.environ.get("VQREC_DATA", _REPOSITORY.parent / "shared" / "data"))
@@ -103,7 +109,7 @@ def read_setting(name: str, description: str) -> Setting:
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
     parser.add_argument("--quick", action="store_true", help="a small run that shows that it works")
     parser.add_argument("--work", type=Path, default=_REPOSITORY / "demo" / "benchmarks", help="a folder to work in")
-    parser.add_argument("--port", type=int, default=8099, help="of the service that it starts")
+    parser.add_argument("--port", type=int, default=Setting.port, help="of the service that it starts")
     parser.add_argument("--trained", type=Path, help="an artifact folder with an adapter, instead of training one")
     parser.add_argument("--items", type=int, nargs="+", default=[], help="sizes of the catalogues, instead of its own")
     options = parser.parse_args()

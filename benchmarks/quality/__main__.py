@@ -1,19 +1,24 @@
 """How good recommendations are: every baseline, the item codes and their ablations, in one harness, with three seeds.
 
-Each run is kept in the work folder, so that an interrupted benchmark goes on where it was.
+Each run is kept in the work folder, so that an interrupted benchmark goes on where it was. A run is made anew after
+its settings, its data or the version of vqrec have changed; other changes of the code ask for another work folder.
 """
 
 import argparse
 import re
+import sys
 from pathlib import Path
 from time import monotonic
 
-from benchmarks.quality.systems import DOMAIN, Bench, System, systems
+from benchmarks.quality.bench import DOMAIN, Bench
+from benchmarks.quality.run_files import run_file, runs_of
+from benchmarks.quality.systems import System, planned, systems
+from benchmarks.quality.table import report_table
 from benchmarks.setting import data_folder
 from models.store import ArtifactStore
 from training.dataset import load_dataset
 from training.evaluation.quality import Catalogue, measure
-from training.evaluation.runs import Run, SplitName, read_runs, write_runs
+from training.evaluation.runs import Run, SplitName, write_runs
 from training.report.files import write_report
 
 SOURCES = ("office", "beauty", "toys", "sports")
@@ -22,6 +27,10 @@ SEEDS = (0, 1, 2)
 
 def main() -> None:
     options = _options()
+    chosen = [system for system in systems() if re.search(options.only, system.name)]
+    plan = list(planned(chosen, options.shares, options.quick))
+    if not plan:
+        sys.exit("quality: no system has such a name and is trained on such a share of the users")
     folder = data_folder("quality", DOMAIN)
     names = SOURCES[:1] if options.quick else SOURCES
     store = ArtifactStore(options.work / ("quick" if options.quick else "full"))
@@ -30,25 +39,27 @@ def main() -> None:
     )
     catalogue = Catalogue.of(bench.split, len(bench.dataset.items), bench.texts)
     results = store.root / f"runs-{options.split}"
-    for number, system in enumerate(systems()):
-        if options.only and not re.search(options.only, system.name):
-            continue
-        for share in _shares(system, options):
-            for seed in _seeds(system, options.seeds[:1] if options.quick else options.seeds):
-                path = results / f"{number:02d}-{share:g}-{seed}.json"
-                if not path.is_file():
-                    write_runs(path, [_run(bench, catalogue, system, (options.split, seed, share))])
-    print(write_report(read_runs(results), store.root / f"report-{options.split}"))
+    for system, share in plan:
+        for seed in _seeds(system, options.seeds[:1] if options.quick else options.seeds):
+            path = run_file(results, bench, system, share, seed)
+            if not path.is_file():
+                write_runs(path, [_run(bench, catalogue, system, (options.split, seed, share))])
+    runs = runs_of(results, bench, systems())
+    page = write_report(runs, store.root / f"report-{options.split}")
+    report_table(runs, options.quick)
+    print(page)
 
 
 def _run(bench: Bench, catalogue: Catalogue, system: System, how: tuple[SplitName, int | None, float]) -> Run:
     split, seed, share = how
+    pretraining = system.recipe.prepare(bench)
     began = monotonic()
-    scorer, ties = system.make(bench, seed or 0, share)
+    scorer, ties = system.recipe.make(bench, seed or 0, share)
     seconds = monotonic() - began
     quality = measure(scorer, ties, bench.split.test if split == "test" else bench.split.valid, catalogue)
     figures = "  ".join(f"{name} {value:.4f}" for name, value in quality.everyone.metrics.items())
-    print(f"{system.name}, share {share:g}, seed {seed}: {figures}  {seconds:.0f} s", flush=True)
+    before = "" if pretraining is None else f", after {pretraining:.0f} s of pre-training"
+    print(f"{system.name}, share {share:g}, seed {seed}: {figures}  {seconds:.0f} s{before}", flush=True)
     return Run(
         system=system.name,
         dataset=DOMAIN,
@@ -57,13 +68,9 @@ def _run(bench: Bench, catalogue: Catalogue, system: System, how: tuple[SplitNam
         seed=seed,
         share=share,
         seconds=seconds,
+        pretraining_seconds=pretraining,
         quality=quality,
     )
-
-
-def _shares(system: System, options: argparse.Namespace) -> list[float]:
-    shares = system.shares[:1] if options.quick else system.shares
-    return [share for share in shares if not options.shares or share in options.shares]
 
 
 def _seeds(system: System, seeds: tuple[int, ...]) -> tuple[int | None, ...]:
@@ -76,9 +83,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one epoch of everything: shows that it works")
     parser.add_argument("--work", type=Path, default=Path("demo/benchmarks/quality"), help="a folder to work in")
-    parser.add_argument("--only", help="a regular expression: those systems alone, beside what was run before")
+    parser.add_argument("--only", default="", help="a regular expression: those systems, beside what was run before")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of systems in which chance plays a part")
-    parser.add_argument("--shares", type=float, nargs="+", help="of the users, of those that a system is trained on")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=(), help="of the users, of those that a system is trained on"
+    )
     parser.add_argument("--split", default="test", choices=["test", "valid"], help="which targets")
     options = parser.parse_args()
     options.work, options.seeds = options.work.resolve(), tuple(options.seeds)

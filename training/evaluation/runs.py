@@ -30,6 +30,7 @@ class Run(Strict):
         seed: None where chance plays no part.
         share: of the users' training histories that the system learned from; 0 is zero-shot.
         seconds: of training it; None where nothing was trained, or it is not known.
+        pretraining_seconds: of what it was adapted from, which other runs may have in common; None as above.
         quality: what came of it.
     """
 
@@ -40,6 +41,7 @@ class Run(Strict):
     seed: int | None = None
     share: float = Field(default=1.0, ge=0, le=1)
     seconds: float | None = Field(default=None, ge=0)
+    pretraining_seconds: float | None = Field(default=None, ge=0)
     quality: Quality
 
 
@@ -66,7 +68,21 @@ def read_runs(folder: Path) -> list[Run]:
     files = sorted(folder.glob("*.json"))
     if not files:
         raise DataError(f"{folder} holds no results: they are files of the form of report.json")
-    return [run for file in files for run in _read(file)]
+    return [run for file in files for run in read_run_file(file)]
+
+
+def read_run_file(file: Path) -> tuple[Run, ...]:
+    """The runs of one file.
+
+    Raises:
+        DataError: if it is not a file of runs.
+    """
+    try:
+        return RunFile.model_validate_json(file.read_bytes()).runs
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DataError(f"{file} is not a file of results: {where or 'the document'}: {first['msg']}") from error
 
 
 def is_name(text: str) -> bool:
@@ -100,12 +116,3 @@ def check_runs(runs: Sequence[Run]) -> None:
 
 def _key(run: Run) -> tuple[str, str, SplitName, float, int | None]:
     return (run.system, run.dataset, run.split, run.share, run.seed)
-
-
-def _read(file: Path) -> tuple[Run, ...]:
-    try:
-        return RunFile.model_validate_json(file.read_bytes()).runs
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise DataError(f"{file} is not a file of results: {where or 'the document'}: {first['msg']}") from error

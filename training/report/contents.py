@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from training.evaluation.quality import COLD_BELOW, LIST_LENGTH, METRICS, Metric
-from training.evaluation.seeds import GROUPS, Summary
+from training.evaluation.seeds import GROUPS, Spread, Summary
 from training.report.curves import curve_blocks
 from training.report.document import Block, Document, Heading, Paragraph, Plot, Table
 from training.report.plots import Series, bar_plot
@@ -89,15 +89,23 @@ def _ranking(summaries: Sequence[Summary]) -> Table:
     figures = [f"everyone/{metric}" for metric in METRICS]
     if any("seconds" in summary.figures for summary in summaries):
         columns, figures = [*columns, Column("training, s", decimals(0))], [*figures, "seconds"]
+    pretraining = [_pretraining(summary) for summary in summaries]
+    if any(pretraining):
+        columns = [*columns, Column("pre-training, s", decimals(0), spread=False)]
     partial = any(summary.share < 1 for summary in summaries)
     rows = [
         Row(
             (summary.system, *([share_of_one(summary.share)] if partial else []), str(len(summary.runs))),
-            tuple(map(summary.figures.get, figures)),
+            (*map(summary.figures.get, figures), *([seconds] if any(pretraining) else [])),
         )
-        for summary in summaries
+        for summary, seconds in zip(summaries, pretraining, strict=True)
     ]
     return figure_table(("system", *(["share"] if partial else []), "runs"), columns, rows)
+
+
+def _pretraining(summary: Summary) -> Spread | None:
+    known = [run.pretraining_seconds for run in summary.runs if run.pretraining_seconds is not None]
+    return Spread.of(known) if known else None
 
 
 def _parts(summaries: Sequence[Summary]) -> Table:

@@ -20,6 +20,16 @@ def test_runs_collected_one_by_one_are_read_back_as_they_were(tmp_path: Path) ->
     assert read_runs(folder) == runs
 
 
+def test_seconds_of_pre_training_are_kept_and_files_from_before_there_were_any_are_read(tmp_path: Path) -> None:
+    run = some_run(pretraining_seconds=600.5)
+    write_runs(tmp_path / "a.json", [run])
+    assert read_runs(tmp_path) == [run]
+    document = json.loads((tmp_path / "a.json").read_text())
+    del document["runs"][0]["pretraining_seconds"]
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    assert read_runs(tmp_path) == [some_run()]
+
+
 def test_a_run_written_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
     write_runs(tmp_path / "a.json", [some_run(0.1), some_run(0.1, seed=1)])
     write_runs(tmp_path / "a.json", [some_run(0.2)])

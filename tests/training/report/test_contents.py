@@ -62,6 +62,13 @@ def test_groups_of_nobody_and_figures_that_nobody_has_are_no_columns_that_mislea
     assert [row[-1] for row in ranking[1:]] == ["–", "90"]
 
 
+def test_seconds_of_pre_training_stand_apart_from_those_of_training_and_have_no_deviation() -> None:
+    shared = [some_run(0.1, seed=seed, seconds=10 * seed, pretraining_seconds=1200) for seed in (1, 2)]
+    ranking, *_ = tables(document_of(some_run(system="b", seconds=90), *shared))
+    assert ranking[0][-2:] == ["training, s", "pre-training, s"]
+    assert [row[-2:] for row in ranking[1:]] == [["90", "–"], ["15 ± 7", "1,200"]]
+
+
 def test_systems_run_on_several_shares_have_curves_and_stand_in_the_tables_at_their_largest() -> None:
     runs = [
         *(some_run(0.1 + share / 10, system="transferred", share=share) for share in (0, 0.05, 1)),
