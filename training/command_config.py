@@ -53,7 +53,11 @@ def adapt_config(options: dict[str, Any], backbone: Path) -> "AdaptConfig":
         _tell_given(_OF_TRAINING, "--zero-shot trains nothing")
     if options["quantizer_of"]:
         _tell_given(_OF_NEW_CODES, "--quantizer-of keeps the item codes there are")
-    _tell_what_the_backbone_decides(backbone)
+    _tell_what_the_backbone_decides(
+        backbone,
+        codes=() if options["quantizer_of"] else _OF_NEW_CODES,
+        alignment=() if options["zero_shot"] else ("alignment_epochs",),
+    )
     config = replace(AdaptConfig.of(_training_config(options)), share=options["share"])
     epochs = options["alignment_epochs"]
     if epochs is None:
@@ -61,19 +65,19 @@ def adapt_config(options: dict[str, Any], backbone: Path) -> "AdaptConfig":
     return replace(config, alignment=replace(ALIGNMENT, max_epochs=epochs) if epochs else None)
 
 
-def _tell_what_the_backbone_decides(path: Path) -> None:
-    if not _given((*_OF_NEW_CODES, "alignment_epochs")):
+def _tell_what_the_backbone_decides(path: Path, codes: Sequence[str], alignment: Sequence[str]) -> None:
+    if not _given((*codes, *alignment)):
         return
     from models.bundle import read_bundle  # noqa: PLC0415
     from models.manifest import BackboneManifest  # noqa: PLC0415
 
     tables = read_bundle(path, BackboneManifest).manifest.tables
     if tables == "shared":
-        _tell_given(_OF_NEW_CODES, "with shared tables the backbone brings the item codes")
+        _tell_given(codes, "with shared tables the backbone brings the item codes")
     if tables == "permuted":
-        _tell_given(_OF_NEW_CODES, "with permuted tables the backbone decides how long item codes are")
+        _tell_given(codes, "with permuted tables the backbone decides how long item codes are")
     else:
-        _tell_given(("alignment_epochs",), f"the backbone's tables are {tables}, and only permuted ones are aligned")
+        _tell_given(alignment, f"the backbone's tables are {tables}, and only permuted ones are aligned")
 
 
 def _tell_given(names: Sequence[str], why: str) -> None:

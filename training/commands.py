@@ -94,10 +94,11 @@ def pretrain(first: tuple[Path, ...], more: tuple[Path, ...], out: Path, **optio
     from training.journal import TensorBoardJournal  # noqa: PLC0415
     from training.pretrain import pretrain as run  # noqa: PLC0415
 
-    config = pretraining_config(options)
-    datasets = {str(path): load_dataset(path) for path in (*first, *more)}
     journal = TensorBoardJournal if options["tensorboard"] else None
     with joined_processes() as processes:
+        with processes.first_speaks():
+            config = pretraining_config(options)
+        datasets = {str(path): load_dataset(path) for path in (*first, *more)}
         backbone = run(datasets, artifact_store(out), config, processes, journal)
         if processes.is_first:
             click.echo(backbone.path.resolve())
@@ -150,6 +151,8 @@ def evaluate(data: Path, adapter: Path, json_file: Path | None, exclude_history:
     from training.replace_file import replace_files  # noqa: PLC0415
 
     evaluation = asdict(run(load_dataset(data), adapter, exclude_history))
+    if exclude_history:
+        evaluation["exclude_history"] = True
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         document = json.dumps(evaluation, indent=2) + "\n"

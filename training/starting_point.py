@@ -11,7 +11,7 @@ from models.backbone import Projection, read_base_quantizer, read_base_table, re
 from models.bundle import Bundle
 from models.codes import CodeLayout
 from models.cpu import available_cpus
-from models.errors import ArtifactMismatchError
+from models.errors import ArtifactMismatchError, InvalidArtifactError
 from models.manifest import BackboneManifest
 from models.networks.permutation import permuted
 from models.networks.transformer import UserTransformer
@@ -83,7 +83,7 @@ def _quantizer_for(backbone: Bundle[BackboneManifest], config: TrainingConfig) -
     kept = None if config.quantizer_of is None else _kept(config.quantizer_of, backbone)
     match backbone.manifest.tables:
         case "projected":
-            return kept or _marked(config.new_quantizer, read_projection(backbone))
+            return kept or marked(config.new_quantizer, read_projection(backbone))
         case "shared":
             shared = read_base_quantizer(backbone)
             if kept is not None and kept.sha256 != shared.sha256:
@@ -100,13 +100,28 @@ def _quantizer_for(backbone: Bundle[BackboneManifest], config: TrainingConfig) -
             assert_never(kind)
 
 
-def _marked(wanted: NewQuantizer, projection: Projection) -> NewQuantizer:
-    """With as many fingerprints as the backbone knows, and no more centroids than it has marks for each."""
+def marked(wanted: NewQuantizer, projection: Projection) -> NewQuantizer:
+    """The same with as many fingerprints as the backbone knows, and no more centroids than it has marks for each.
+
+    Raises:
+        ArtifactMismatchError: if fingerprints leave no codebook for texts.
+        InvalidArtifactError: if there are too few marks for any codebook.
+    """
     count, size = projection.marks.shape[:2]
     layout = wanted.layout
+    if count >= layout.num_codebooks:
+        raise ArtifactMismatchError(
+            f"the backbone's codes have {count} fingerprints: "
+            f"{layout.num_codebooks} indices leave no codebook for texts"
+        )
     if count and size < layout.codebook_size:
-        say(f"the backbone has marks for {size} centroids a codebook: using {layout.num_codebooks} x {size}")
-        layout = CodeLayout(layout.num_codebooks, size)
+        if size < 2:
+            raise InvalidArtifactError(f"the backbone has marks for {size} centroids a codebook: two are the least")
+        layout = CodeLayout(layout.num_codebooks, 1 << (size.bit_length() - 1))  # a power of two, as all sizes are
+        say(
+            f"the backbone has marks for {size} centroids a codebook: "
+            f"using {layout.num_codebooks} x {layout.codebook_size}"
+        )
     return replace(wanted, layout=layout, fingerprints=count)
 
 

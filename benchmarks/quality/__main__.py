@@ -8,9 +8,9 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from time import monotonic
 
 from benchmarks.quality.bench import DOMAIN, Bench
+from benchmarks.quality.clock import clocked
 from benchmarks.quality.run_files import run_file, runs_of
 from benchmarks.quality.systems import System, planned, systems
 from benchmarks.quality.table import report_table
@@ -43,23 +43,26 @@ def main() -> None:
         for seed in _seeds(system, options.seeds[:1] if options.quick else options.seeds):
             path = run_file(results, bench, system, share, seed)
             if not path.is_file():
-                write_runs(path, [_run(bench, catalogue, system, (options.split, seed, share))])
+                write_runs(path, [_run(bench, catalogue, system, (options.split, seed, share), path)])
     runs = runs_of(results, bench, systems())
     page = write_report(runs, store.root / f"report-{options.split}")
     report_table(runs, options.quick)
     print(page)
 
 
-def _run(bench: Bench, catalogue: Catalogue, system: System, how: tuple[SplitName, int | None, float]) -> Run:
+def _run(
+    bench: Bench, catalogue: Catalogue, system: System, how: tuple[SplitName, int | None, float], path: Path
+) -> Run:
     split, seed, share = how
     pretraining = system.recipe.prepare(bench)
-    began = monotonic()
-    scorer, ties = system.recipe.make(bench, seed or 0, share)
-    seconds = monotonic() - began
+    with clocked(path) as elapsed:
+        scorer, ties = system.recipe.make(bench, seed or 0, share)
+        seconds = elapsed()
     quality = measure(scorer, ties, bench.split.test if split == "test" else bench.split.valid, catalogue)
     figures = "  ".join(f"{name} {value:.4f}" for name, value in quality.everyone.metrics.items())
+    took = "" if seconds is None else f"  {seconds:.0f} s"
     before = "" if pretraining is None else f", after {pretraining:.0f} s of pre-training"
-    print(f"{system.name}, share {share:g}, seed {seed}: {figures}  {seconds:.0f} s{before}", flush=True)
+    print(f"{system.name}, share {share:g}, seed {seed}: {figures}{took}{before}", flush=True)
     return Run(
         system=system.name,
         dataset=DOMAIN,

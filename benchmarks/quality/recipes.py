@@ -4,9 +4,9 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic
 
 from benchmarks.quality.bench import DOMAIN, Bench, Scored
+from benchmarks.quality.clock import clocked
 from training.adapt import adapt
 from training.adapt_config import AdaptConfig
 from training.baselines.item_network import BaselineConfig
@@ -137,10 +137,10 @@ class Transferred(Recipe):
     def _backbone(self, bench: Bench) -> Backbone:
         note = self.note(bench)
         if not note.is_file():
-            began = monotonic()
             config = replace(self.pretraining, fit=bench.fit(self.pretraining.fit.seed, self.pretraining.fit))
-            made = pretrain(bench.sources, bench.store, config)
-            said = json.dumps({"backbone": made.version, "seconds": monotonic() - began})
+            with clocked(note) as seconds:
+                made = pretrain(bench.sources, bench.store, config)
+                said = json.dumps({"backbone": made.version, "seconds": seconds()})
             replace_files({note: lambda beside: beside.write_text(said)})
         known = json.loads(note.read_text())
         return Backbone(bench.store.backbones / known["backbone"], known["seconds"])

@@ -11,8 +11,10 @@ import pytest
 from benchmarks import setting
 from benchmarks.quality import __main__ as command
 from benchmarks.quality import bench as bench_module
+from benchmarks.quality import clock as quality_clock
 from benchmarks.quality import recipes
 from benchmarks.quality.bench import Bench, Scored
+from benchmarks.quality.clock import clocked
 from benchmarks.quality.recipes import FromScratch, Popularity, Recipe, Transferred
 from benchmarks.quality.run_files import run_file, runs_of
 from benchmarks.quality.systems import System, planned, systems
@@ -127,7 +129,7 @@ def test_a_backbone_is_pre_trained_once_and_its_note_goes_by_what_made_it(
 ) -> None:
     made: list[TrainingConfig] = []
     clock = iter(range(0, 1000, 30))
-    monkeypatch.setattr(recipes, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(quality_clock, "monotonic", lambda: float(next(clock)))
     monkeypatch.setattr(
         recipes, "pretrain", lambda _sources, _store, config: made.append(config) or SimpleNamespace(version="c0ffee")
     )
@@ -152,7 +154,7 @@ def test_what_all_runs_have_in_common_is_made_before_the_clock_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(command, "monotonic", lambda: now[0])
+    monkeypatch.setattr(quality_clock, "monotonic", lambda: now[0])
 
     @dataclass(frozen=True)
     class Slow(Recipe):
@@ -166,8 +168,19 @@ def test_what_all_runs_have_in_common_is_made_before_the_clock_starts(
 
     bench = bench_of(tmp_path)
     catalogue = Catalogue.of(bench.split, len(bench.dataset.items), np.eye(4, dtype=np.float16))
-    run = command._run(bench, catalogue, System("slow", Slow()), ("test", 3, 1.0))
+    run = command._run(bench, catalogue, System("slow", Slow()), ("test", 3, 1.0), tmp_path / "slow.json")
     assert (run.seconds, run.pretraining_seconds, run.seed) == (7, 100, 3)
+
+
+def test_what_was_cut_off_and_goes_on_tells_no_seconds(tmp_path: Path) -> None:
+    result = tmp_path / "runs" / "some.json"
+    with pytest.raises(KeyboardInterrupt), clocked(result):
+        raise KeyboardInterrupt
+    with clocked(result) as seconds:
+        assert seconds() is None
+    with clocked(result) as seconds:
+        assert seconds() is not None
+    assert list(result.parent.iterdir()) == []
 
 
 def test_the_table_is_printed_and_written_and_a_quick_one_spares_a_full_one(

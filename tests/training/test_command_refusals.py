@@ -223,6 +223,7 @@ def test_what_has_no_effect_is_said(vqrec: Vqrec, tmp_path: Path, call: str, com
     done = vqrec(command, "--data", tmp_path, *backbone, *domain, "--out", tmp_path / "out", *options)
     assert done.status == 1  # there is nothing in the folder
     assert complaint in done.err
+    assert done.err.count("no effect") == 1
 
 
 @pytest.mark.parametrize(

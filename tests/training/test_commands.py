@@ -56,8 +56,10 @@ def test_train_ends_with_the_adapters_path_and_evaluate_scores_it(
     assert document["seconds"] > 0
     assert [line.split()[0] for line in evaluated.out.splitlines()] == ["400", "valid", "test"]
     assert f"ndcg@10 {document['test']['ndcg@10']:.4f}" in evaluated.last_line
-    served = vqrec("evaluate", "--data", data, "--adapter", adapter, "--exclude-history")
+    assert "exclude_history" not in document
+    served = vqrec("evaluate", "--data", data, "--adapter", adapter, "--exclude-history", "--json", json_file)
     assert served.status == 0, served.err
+    assert json.loads(json_file.read_text())["exclude_history"] is True
     assert served.last_line != evaluated.last_line
 
 

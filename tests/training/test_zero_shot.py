@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 
 from models.adapter import DomainAdapter
-from models.backbone import read_projection
+from models.backbone import Projection, read_projection
 from models.codes import CodeLayout
+from models.errors import ArtifactMismatchError, InvalidArtifactError
 from models.store import ArtifactStore
 from tests.training.small_shop import CONFIG, Pretrained, SmallShops, with_fit
 from training.adapt import adapt
 from training.dataset import Items
 from training.errors import DataError
 from training.evaluate import evaluate
+from training.shop import NewQuantizer
+from training.starting_point import marked
 from training.zero_shot import adapt_zero_shot, train_zero_shot
 
 pytestmark = pytest.mark.training
@@ -131,3 +134,22 @@ def test_a_catalogue_of_one_text_gets_a_table(shops: SmallShops, tmp_path: Path,
     one_text = Items(tuple("abcdef"[:count]), ["tent"] * count, [{}] * count)
     shop = train_zero_shot(one_text, "shop", store, CONFIG)
     assert np.abs(DomainAdapter.load(shop.adapter.path).table.rows).max() < 10
+
+
+def test_codes_that_leave_no_codebook_for_texts_are_refused(shops: SmallShops, tmp_path: Path) -> None:
+    items, store = shops.dataset(1).items, shops.new_store(tmp_path)
+    backbone = train_zero_shot(items, "shop", store, CONFIG).backbone
+    with pytest.raises(ArtifactMismatchError, match="no codebook for texts"):
+        adapt_zero_shot(items, "shop", backbone.path, store, replace(CONFIG, layout=CodeLayout(1, 32)))
+
+
+@pytest.mark.parametrize(("marks", "size"), [(1, None), (3, 2), (31, 16)])
+def test_marks_of_an_odd_number_are_used_as_far_as_a_codebook_can_be_trained(marks: int, size: int | None) -> None:
+    zeros = np.zeros((48, 48), dtype=np.float32)
+    projection = Projection(zeros, zeros[0], np.zeros((1, marks, 48), dtype=np.float32))
+    wished = NewQuantizer(CodeLayout(8, 32), seed=0)
+    if size is None:
+        with pytest.raises(InvalidArtifactError, match="two are the least"):
+            marked(wished, projection)
+    else:
+        assert marked(wished, projection) == NewQuantizer(CodeLayout(8, size), seed=0, fingerprints=1)
