@@ -164,10 +164,10 @@ class DamagedChoiceError(VersionConflictError):
     """What Redis holds of a domain's adapter cannot be read, since something else wrote to it.
 
     Args:
-        stored: what that is, by which it is known again when it is replaced.
+        stored: what that is, by which it is known again when it is replaced; None if it is not even a hash.
     """
 
-    def __init__(self, domain: str, stored: Mapping[bytes, bytes]) -> None:
+    def __init__(self, domain: str, stored: Mapping[bytes, bytes] | None) -> None:
         super().__init__(
             f"what Redis holds of the domain {domain!r} cannot be read, and so not compared with anything: put the "
             "adapter that it shall be served with, without `expected_version`; its items are kept"

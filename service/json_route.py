@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from email.message import Message
 from functools import partial
 from json import JSONDecodeError
+from threading import Lock
 from typing import Any
 
 from fastapi import Request, Response
@@ -54,8 +55,8 @@ class StrictJsonRequest(Request):
 
         Args:
             validate: gives what a value is once it is valid, and what is wrong with it.
-            turn: to hold a thread, until it is done, also if nobody waits for it any more; parsing holds the
-                interpreter anyway, and other threads are for what waits.
+            turn: to hold a thread, from before it begins until it is done. If nobody waits any more, one that has begun
+                holds it all the same; parsing holds the interpreter anyway, and other threads are for what waits.
 
         Raises:
             RequestValidationError: if anything is.
@@ -65,13 +66,24 @@ class StrictJsonRequest(Request):
         if len(body) <= _SMALL:
             return
         _check_size(body)
+        loop, begun = asyncio.get_running_loop(), Lock()
+
+        def parse() -> tuple[Any, list[Any]]:
+            if not begun.acquire(blocking=False):
+                return None, []  # to nobody
+            try:
+                return validate(parse_json(body))
+            finally:
+                loop.call_soon_threadsafe(turn.release)
+
         await turn.acquire()
-        reading = asyncio.create_task(asyncio.to_thread(lambda: validate(parse_json(body))))
-        reading.add_done_callback(lambda _: turn.release())
         try:
-            read, faults = await asyncio.shield(reading)
+            read, faults = await loop.run_in_executor(None, parse)
         except JSONDecodeError:
             return
+        finally:
+            if begun.acquire(blocking=False):  # no thread has, and now none will
+                turn.release()
         if faults:
             raise RequestValidationError(faults)
         self._json = read

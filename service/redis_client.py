@@ -68,6 +68,7 @@ class RedisClient:
         self._url = url
         self._metrics = metrics
         self._under_way: set[asyncio.Future[Any]] = set()
+        self._server: str | None = None  # what it called itself when it was last asked
         self.commands = self._connect(connections)
         self.blocking = self._connect(_BLOCKING_CONNECTIONS)
 
@@ -117,22 +118,27 @@ class RedisClient:
         return result
 
     async def is_replica(self) -> bool:
-        """Whether Redis takes no writes since it is a replica, as the one that its name leads to now is, too.
+        """Whether Redis takes no writes since it is a replica, as far as is known also where its name leads to now.
 
-        Who only reads is never refused by a server that was demoted, and would stay with it. Where Redis does not say
-        what it is, it counts as none.
+        Who only reads is never refused by a server that was demoted, and would stay with it. So every connection is let
+        go of where the name leads to one that is none, or to another server than when this was asked last. Where Redis
+        does not say what it is, it counts as none.
 
         Raises:
-            RedisUnavailableError: if Redis does not answer.
+            RedisUnavailableError: if Redis does not answer; that nobody does where its name leads to now is no reason.
         """
-        if not await self._is_replica(self.commands):
-            return False
-        successor = self._connect(1)
         try:
-            if await self._is_replica(successor):
-                return True
-        finally:
-            await successor.connection_pool.disconnect()
+            told = await self.run(_told(self.commands))
+        except (ResponseError, RedisForbidsError):  # an ACL without INFO
+            return False
+        before, self._server = self._server, told.get("run_id", self._server)
+        if before not in (None, self._server):
+            await self._connect_anew()  # others may still lead to the one before
+            log.info("connected-anew")
+        if not _says_replica(told):
+            return False
+        if await self._leads_to_a_replica():
+            return bool(told.get("slave_read_only", 1))
         await self._connect_anew()
         log.info("left-a-replica")
         return False
@@ -157,12 +163,17 @@ class RedisClient:
         except (RedisError, OSError) as failed:
             log.warning("reconnect-failed", error=str(failed))  # who meets this server again tries again
 
-    async def _is_replica(self, redis: "Redis") -> bool:
+    async def _leads_to_a_replica(self) -> bool:
+        """Whether the name in the URL leads to a replica now, or nowhere that answers."""
+        successor = self._connect(1)
         try:
-            told = await self.run(redis.info("replication"))
-        except (ResponseError, RedisForbidsError):  # an ACL without INFO
+            return _says_replica(await _told(successor))
+        except _OUTAGES:
+            return True
+        except ResponseError:  # an ACL without INFO
             return False
-        return bool(told.get("role") == "slave")
+        finally:
+            await successor.connection_pool.disconnect()
 
     def _forget(self, task: "asyncio.Future[Any]") -> None:
         self._under_way.discard(task)
@@ -183,6 +194,25 @@ class RedisClient:
         if refusal is not None:
             return RedisUnavailableError(f"Redis takes no writes now ({refusal}); try again shortly")
         return error
+
+
+def is_wrong_type(error: Exception) -> bool:
+    """Whether an error, also one of a pipeline, says that a key holds another type than the command is for."""
+    words = str(error).rpartition(_BEFORE_ERROR)[2].lstrip("'\"")
+    return isinstance(error, ResponseError) and words.startswith("WRONGTYPE")
+
+
+async def _told(redis: "Redis") -> dict[str, Any]:
+    """What a server says of itself and of its part in replication."""
+    pipe = redis.pipeline(transaction=False)  # one INFO of two sections is not known before Redis 7
+    pipe.info("server")
+    pipe.info("replication")
+    server, replication = await pipe.execute()
+    return {**server, **replication}
+
+
+def _says_replica(told: dict[str, Any]) -> bool:
+    return bool(told.get("role") == "slave")
 
 
 def _refusal(error: Exception) -> str | None:

@@ -6,7 +6,7 @@ from models.adapter import DomainAdapter
 from models.errors import ArtifactMismatchError
 from service.admin.operations import Operation, Operations
 from service.admin.schemas import AdapterRequest, DryRunAnswer
-from service.catalog.directory import FIRST_REVISION, AdapterChoice, DomainDirectory, WantedDomain
+from service.catalog.directory import FIRST_REVISION, AdapterChoice, DomainDirectory, WantedDomain, follow_damaged
 from service.catalog.reconciler import Reconciler
 from service.catalog.registry import Registry
 from service.catalog.sources import AdapterSources, check_backbone
@@ -33,8 +33,8 @@ class AdminService:
     async def put_adapter(self, domain: str, request: AdapterRequest) -> Operation | DryRunAnswer:
         """Choose the adapter that every replica shall serve ``domain`` with.
 
-        A choice that cannot be read any more is written anew. Its items lie beside it and are kept, and a process that
-        heard of the choice before goes on from there, so that what it serves is swapped and not dropped.
+        A choice that cannot be read any more is written anew. Its items lie beside it and are kept, and it goes on from
+        the choice before, as far as that was heard or can be read, so that what is served is swapped and not dropped.
 
         Raises:
             VersionConflictError: if the domain's version is not the expected one, or another call came first.
@@ -54,7 +54,7 @@ class AdminService:
         if request.dry_run:
             return self._plan(domain, current, adapter, damaged)
         source = await asyncio.to_thread(self._sources.canonical, request.source)
-        choice = self._next(domain, current, AdapterChoice(source, adapter.bundle.sha256))
+        choice = self._next(domain, current, AdapterChoice(source, adapter.bundle.sha256), damaged)
         is_chosen = damaged is None and current is not None and current.adapter == choice.adapter
         if is_chosen and self._serves(choice):
             done = Operation.of(choice).succeeded()
@@ -126,8 +126,16 @@ class AdminService:
                 f"make one with `vqrec adapt --backbone` and {bound[:12]}, or delete those domains first"
             )
 
-    def _next(self, domain: str, current: WantedDomain | None, adapter: AdapterChoice) -> WantedDomain:
+    def _next(
+        self,
+        domain: str,
+        current: WantedDomain | None,
+        adapter: AdapterChoice,
+        damaged: DamagedChoiceError | None = None,
+    ) -> WantedDomain:
         operation = self._operations.new_id()
+        if current is None and damaged is not None:
+            return follow_damaged(domain, damaged.stored, operation, adapter)
         if current is None:
             return WantedDomain(domain, operation, FIRST_REVISION, operation, adapter, None)
         return WantedDomain(domain, current.incarnation, current.revision + 1, operation, adapter, current.adapter)

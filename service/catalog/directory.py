@@ -1,21 +1,24 @@
 """Which domains shall be served and with which adapter: what admin calls write and every replica converges on."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import cast
 
 import structlog
+from redis.asyncio.client import Pipeline
 
 from service.catalog.keys import CONTROL, DOMAINS, STORE, DomainKeys
 from service.catalog.mark import StoreMark, foreign_redis
 from service.catalog.scripts import ENLIST_DOMAIN, REPLACE_DAMAGED_ADAPTER, SET_ADAPTER
 from service.errors import DamagedChoiceError, RedisUnavailableError
-from service.redis_client import BLOCK_SECONDS, RedisClient
+from service.redis_client import BLOCK_SECONDS, RedisClient, is_wrong_type
 
 log = structlog.get_logger(__name__)
 
 FIRST_REVISION = 1
+_LAST_REVISION = (1 << 53) - 1  # a script knows the one after it exactly, and none beyond
 _CONTROL_LENGTH = 100
 
 
@@ -89,10 +92,10 @@ class DomainDirectory:
         pipe = self._redis.commands.pipeline(transaction=False)
         for name in names:
             pipe.hgetall(DomainKeys(name).adapter)
-        fields = await self._redis.run(pipe.execute()) if names else []
+        fields = await self._redis.run(_fetched(pipe)) if names else []
         # A name without a choice is one that a delete or a put has only half dealt with yet.
-        chosen = {name: found for name, found in zip(names, fields, strict=True) if found}
-        read = [choice for name, found in chosen.items() if (choice := _parsed(name, found)) is not None]
+        chosen = {name: found for name, found in zip(names, fields, strict=True) if found or found is None}
+        read = [choice for name, found in chosen.items() if found and (choice := _parsed(name, found)) is not None]
         damaged = frozenset(chosen) - {choice.domain for choice in read}
         for name in damaged - self.damaged:
             log.error("damaged-domain", domain=name)
@@ -105,11 +108,12 @@ class DomainDirectory:
         Raises:
             DamagedChoiceError: if it cannot be read.
         """
-        found = await self._redis.run(self._redis.commands.hgetall(DomainKeys(domain).adapter))
+        pipe = self._redis.commands.pipeline(transaction=False)
+        pipe.hgetall(DomainKeys(domain).adapter)
+        (fields,) = await self._redis.run(_fetched(pipe))
         await self.mark.check()
-        fields = cast("Mapping[bytes, bytes]", found)
         choice = _parsed(domain, fields) if fields else None
-        if fields and choice is None:
+        if choice is None and (fields or fields is None):
             raise DamagedChoiceError(domain, fields)
         return choice
 
@@ -138,11 +142,11 @@ class DomainDirectory:
         revision = await self._redis.run(self._set_adapter([DomainKeys(choice.domain).adapter], arguments))
         return bool(revision == choice.revision)
 
-    async def replace_damaged(self, choice: WantedDomain, stored: Mapping[bytes, bytes]) -> bool:
+    async def replace_damaged(self, choice: WantedDomain, stored: Mapping[bytes, bytes] | None) -> bool:
         """Write a choice in the place of one that cannot be read, all else of the domain stays as it is.
 
         Args:
-            stored: the one that cannot be read; False where it is another by now.
+            stored: the one that cannot be read, None if it is no hash; False where it is another by now.
         """
         fields = {
             "incarnation": choice.incarnation,
@@ -153,8 +157,8 @@ class DomainDirectory:
         }
         if choice.previous is not None and choice.previous != choice.adapter:
             fields |= {"previous_source": choice.previous.source, "previous_sha256": choice.previous.sha256}
-        pairs: list[tuple[str | bytes, str | bytes]] = [*stored.items(), *fields.items()]
-        arguments = [str(len(stored)), *chain.from_iterable(pairs)]
+        pairs: list[tuple[str | bytes, str | bytes]] = [*(stored or {}).items(), *fields.items()]
+        arguments = [str(-1 if stored is None else len(stored)), *chain.from_iterable(pairs)]
         return bool(await self._redis.run(self._replace_damaged([DomainKeys(choice.domain).adapter], arguments)))
 
     async def exists(self, domain: str) -> bool:
@@ -209,6 +213,35 @@ class DomainDirectory:
                 return sorted(keys)
 
 
+def follow_damaged(
+    domain: str, stored: Mapping[bytes, bytes] | None, operation: str, adapter: AdapterChoice
+) -> WantedDomain:
+    """The choice that follows one that cannot be read, with what can be read of that.
+
+    By its incarnation a process that heard of the one before knows it again, and swaps what it serves.
+    """
+    text = {}
+    for name, value in (stored or {}).items():
+        with suppress(UnicodeDecodeError):
+            text[name.decode()] = value.decode()
+    try:
+        revision = _revision(text["revision"]) + 1
+    except (KeyError, ValueError):
+        revision = FIRST_REVISION
+    incarnation = text.get("incarnation") or operation
+    previous = _adapter(text, "") or _adapter(text, "previous_")
+    return WantedDomain(domain, incarnation, revision, operation, adapter, previous)
+
+
+async def _fetched(pipe: "Pipeline") -> list[Mapping[bytes, bytes] | None]:
+    """The hashes that a pipeline asks for, None in the place of what is there and none."""
+    found = await pipe.execute(raise_on_error=False)
+    for each in found:
+        if isinstance(each, Exception) and not is_wrong_type(each):
+            raise each
+    return [None if isinstance(each, Exception) else each for each in found]
+
+
 def _parsed(domain: str, fields: Mapping[bytes, bytes]) -> WantedDomain | None:
     try:
         return _parse(domain, fields)
@@ -220,4 +253,16 @@ def _parse(domain: str, fields: Mapping[bytes, bytes]) -> WantedDomain:
     text = {name.decode(): value.decode() for name, value in fields.items()}
     previous = AdapterChoice(text["previous_source"], text["previous_sha256"]) if "previous_sha256" in text else None
     adapter = AdapterChoice(text["source"], text["sha256"])
-    return WantedDomain(domain, text["incarnation"], int(text["revision"]), text["operation"], adapter, previous)
+    return WantedDomain(domain, text["incarnation"], _revision(text["revision"]), text["operation"], adapter, previous)
+
+
+def _revision(text: str) -> int:
+    number = int(text)
+    if str(number) != text or not FIRST_REVISION <= number <= _LAST_REVISION:
+        raise ValueError(f"{text!r} is no revision that a script could compare and count on")
+    return number
+
+
+def _adapter(text: Mapping[str, str], prefix: str) -> AdapterChoice | None:
+    source, sha256 = text.get(f"{prefix}source"), text.get(f"{prefix}sha256")
+    return AdapterChoice(source, sha256) if source and sha256 else None

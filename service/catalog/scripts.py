@@ -63,9 +63,15 @@ return redis.call('HINCRBY', KEYS[1], 'revision', 1)
 """
 
 REPLACE_DAMAGED_ADAPTER = """
--- KEYS adapter; ARGV how many fields there were, each with its value, then each field that shall be, with its value
+-- KEYS adapter; ARGV how many fields there were (-1 if it was no hash), each with its value, then each that shall be
 local fields = tonumber(ARGV[1])
-if redis.call('HLEN', KEYS[1]) ~= fields then return 0 end
+local found = redis.pcall('HLEN', KEYS[1])
+if type(found) == 'table' then
+  if not string.find(found.err, 'WRONGTYPE', 1, true) then return found end
+  found = -1
+end
+if found ~= fields then return 0 end
+fields = math.max(fields, 0)
 for place = 2, 2 * fields, 2 do
   if redis.call('HGET', KEYS[1], ARGV[place]) ~= ARGV[place + 1] then return 0 end
 end

@@ -42,28 +42,41 @@ class DirectRecommendations:
             await self._app(scope, receive, send)
             return
         scope["route"] = self._route
+        messages: list[Message] = []
         try:
             authorize(scope, "read", domain)  # as the route's dependency does, before the body is read
+            answering = self._answer(scope, domain, receive, messages)
+            body = await within(plain_milliseconds(scope["headers"]), scope["state"]["started"], answering)
         except VqrecError as error:
             await _refuse(error, scope, receive, send)
             return
-        messages = [await receive()]
-        while messages[-1].get("more_body"):
-            messages.append(await receive())
-        if messages[-1]["type"] == "http.disconnect":
-            return  # the client went away while it sent its request
-        asked = _read(messages, self._max_bytes)
-        if asked is None:
-            await self._app(scope, _again(messages, receive), send)
-            return
-        try:
-            body = await _answer(scope, domain, asked)
-        except VqrecError as error:
-            await _refuse(error, scope, receive, send)
+        if body is None:
+            if messages[-1]["type"] != "http.disconnect":  # else the client went away while it sent its request
+                await self._app(scope, _again(messages, receive), send)
             return
         headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, domain: str, receive: Receive, messages: list[Message]) -> bytes | None:
+        """What is answered to a request, None if it is for the framework or its client went away.
+
+        Args:
+            messages: takes up all that is read.
+        """
+        messages.append(await receive())
+        while messages[-1].get("more_body"):
+            messages.append(await receive())
+        if messages[-1]["type"] == "http.disconnect":
+            return None
+        asked = _read(messages, self._max_bytes)
+        if asked is None:
+            return None
+        start = perf_counter()
+        state = scope["state"]
+        app: AppState = state["app"]
+        (answer,) = await app.recommend.recommend(domain, (asked,))
+        return json_bytes(answer_document(answer, state["request_id"], domain, (perf_counter() - start) * 1000))
 
     def _plain_domain(self, scope: Scope) -> str | None:
         """The domain of a request that can be answered here."""
@@ -89,15 +102,6 @@ class DirectRecommendations:
                 return False
         is_plain = content_type == b"application/json" and length.isdigit() and int(length) <= self._max_bytes
         return is_plain and _has_plain_timeout(headers)
-
-
-async def _answer(scope: Scope, domain: str, asked: RecommendRequest) -> bytes:
-    start = perf_counter()
-    state = scope["state"]
-    app: AppState = state["app"]
-    answering = app.recommend.recommend(domain, (asked,))
-    (answer,) = await within(plain_milliseconds(scope["headers"]), state["started"], answering)
-    return json_bytes(answer_document(answer, state["request_id"], domain, (perf_counter() - start) * 1000))
 
 
 async def _refuse(error: VqrecError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.catalog.replica import DomainReplica
 from tests.running_service import RunningService, make_settings, running_service, until
 from tests.tiny_models import TinyStore, write_tiny_adapter, write_tiny_store
 
@@ -145,7 +146,11 @@ async def test_a_foreign_entry_in_the_stream_does_no_lasting_harm(
 
 
 async def test_a_domain_in_redis_that_cannot_be_read_is_told_and_takes_nothing_from_others(
-    pair: tuple[RunningService, RunningService], store: TinyStore, tmp_path: Path, redis_url: str
+    pair: tuple[RunningService, RunningService],
+    store: TinyStore,
+    tmp_path: Path,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first, _ = pair
     await first.serve(store.adapter)
@@ -170,9 +175,22 @@ async def test_a_domain_in_redis_that_cannot_be_read_is_told_and_takes_nothing_f
     await redis.run(redis.commands.hset("vqrec:{shop}:adapter", "revision", "many"))
     await until(lambda: tells("domain shop"))
     assert len(await first.recommended(["hammer"])) == len(TEXTS)
+    registry = first.state.registry
+    drop, dropped = registry.remove, list[str]()
+
+    def noted(domain: str) -> DomainReplica | None:
+        dropped.append(domain)
+        return drop(domain)
+
+    monkeypatch.setattr(registry, "remove", noted)
     async with running_service(make_settings(store.root, tmp_path / "unaware", redis_url=redis_url)) as unaware:
         await unaware.serve(store.adapter)  # it never heard what the shop was served with
         await until(lambda: serves(first, store.adapter.version))
         assert len(await unaware.recommended(["hammer"])) == len(TEXTS)
+        assert not dropped, "it was swapped"
+        rolled_back = await unaware.http.post("/v1/admin/domains/shop/adapter:rollback")
+        await unaware.until_finished(rolled_back.headers["location"])
+        await until(lambda: serves(first, other.version))
+    assert not dropped
     await redis.run(redis.commands.hdel("vqrec:domains", "damaged"))
     await until(is_well)

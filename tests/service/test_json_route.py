@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from service import json_route
-from tests.running_service import RunningService
+from service.blocking_threads import start_blocking_threads
+from tests.running_service import RunningService, until
 
 pytestmark = pytest.mark.anyio
 
@@ -85,18 +86,53 @@ async def test_a_turn_is_held_until_the_thread_is_done_though_nobody_waits_any_m
 
     def validate(value: Any) -> tuple[Any, list[Any]]:
         loop.call_soon_threadsafe(began.set)
-        may_end.wait()
+        may_end.wait(30)
         return value, []
 
+    try:
+        waiting = asyncio.create_task(large_request().read_aside(validate, turn))
+        await began.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert turn.locked()
+    finally:
+        may_end.set()
+    await turn.acquire()
+
+
+async def test_a_turn_is_over_at_once_where_nobody_waits_any_more_and_no_thread_has_begun() -> None:
+    turn, may_end, validated = asyncio.Semaphore(1), threading.Event(), list[Any]()
+    start_blocking_threads(1)
+
+    def validate(value: Any) -> tuple[Any, list[Any]]:
+        validated.append(value)
+        return value, []
+
+    async def has_its_turn() -> bool:
+        return turn.locked()
+
+    try:
+        busy = asyncio.create_task(asyncio.to_thread(may_end.wait, 30))
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(large_request().read_aside(validate, turn))
+        await until(has_its_turn)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not turn.locked()
+    finally:
+        may_end.set()
+    await busy
+    await asyncio.to_thread(validated.copy)  # what stood before it in the line is done, or left out
+    assert not validated
+    await large_request().read_aside(validate, turn)
+    assert len(validated) == 1
+    await turn.acquire()
+
+
+def large_request() -> json_route.StrictJsonRequest:
     async def receive() -> Any:
         return {"type": "http.request", "body": calls(MANY)}
 
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
-    waiting = asyncio.create_task(json_route.StrictJsonRequest(scope, receive).read_aside(validate, turn))
-    await began.wait()
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert turn.locked()
-    may_end.set()
-    await turn.acquire()
+    return json_route.StrictJsonRequest({"type": "http", "method": "POST", "path": "/", "headers": []}, receive)

@@ -136,6 +136,59 @@ async def test_who_only_reads_leaves_a_server_that_was_demoted_too(tmp_path: Pat
         await successor.close()
 
 
+async def test_so_it_does_though_the_connection_that_asks_leads_to_the_successor_already(tmp_path: Path) -> None:
+    configs = [RedisServerConfig(tmp_path / name, "everysec", 30) for name in ("one", "two")]
+    async with embedded_redis(configs[0]) as one, embedded_redis(configs[1]) as two:
+        name = tmp_path / "name"
+        name.symlink_to(one.removeprefix("unix://"))
+        client, successor = RedisClient(f"unix://{name}", 5.0, 4, Metrics()), RedisClient(two, 5.0, 4, Metrics())
+        await client.run(client.commands.set("text", "of one"))
+        await successor.run(successor.commands.set("text", "of two"))
+        await successor.run(successor.commands.xadd("stream", {"written": "on two"}))
+        reader = DomainDirectory(client)
+
+        async def read() -> set[bytes]:
+            return set(await asyncio.gather(*(client.run(client.commands.get("text")) for _ in range(4))))
+
+        assert await read() == {b"of one"}
+        assert not await client.wait(client.blocking.xread({"stream": "0"}, block=1))
+        assert await reader.refusal() is None
+        await client.run(client.commands.replicaof("127.0.0.1", 1))  # where nobody listens
+        name.unlink()
+        name.symlink_to(two.removeprefix("unix://"))
+        pool = client.commands.connection_pool
+        newer = await pool.get_connection()
+        await newer.disconnect()
+        await pool.release(newer)  # the first to be used again
+        assert await client.run(client.commands.get("text")) == b"of two"
+        assert await reader.refusal() is None
+        assert await read() == {b"of two"}
+        assert await client.wait(client.blocking.xread({"stream": "0"}, block=1))
+        await client.close()
+        await successor.close()
+
+
+async def test_a_replica_whose_name_leads_nowhere_is_no_outage(tmp_path: Path) -> None:
+    metrics = Metrics()
+    async with embedded_redis(RedisServerConfig(tmp_path / "redis", "everysec", 30)) as url:
+        name = tmp_path / "name"
+        name.symlink_to(url.removeprefix("unix://"))
+        client = RedisClient(f"unix://{name}", 5.0, 4, metrics)
+        await client.run(client.commands.replicaof("127.0.0.1", 1))
+        name.unlink()
+        assert await DomainDirectory(client).refusal() == "Redis takes no writes now: it is a replica"
+        assert metrics.registry.get_sample_value("vqrec_redis_up") == 1
+        await client.close()
+
+
+async def test_a_replica_that_takes_writes_is_not_said_to_take_none(client: RedisClient) -> None:
+    await client.run(client.commands.replicaof("127.0.0.1", 1))
+    assert await client.is_replica()
+    await client.run(client.commands.config_set("replica-read-only", "no"))
+    assert not await client.is_replica()
+    await client.run(client.commands.set("text", "value"))
+
+
 async def test_who_may_not_ask_what_redis_is_takes_it_as_it_is(url: str, client: RedisClient) -> None:
     await client.run(client.commands.replicaof("127.0.0.1", 1))
     await client.run(client.commands.acl_setuser("default", enabled=True, nopass=True, commands=["-info"]))

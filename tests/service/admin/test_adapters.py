@@ -139,6 +139,25 @@ async def test_a_choice_that_cannot_be_read_is_put_anew_and_its_items_stay(
     assert await version(service) == other.version
 
 
+async def test_so_is_one_that_is_of_another_type(service: RunningService, store: TinyStore) -> None:
+    other = write_tiny_adapter(store, seed=1, domain="garden", quantizer_seed=1)
+    await service.serve(store.adapter)
+    await service.serve(other, "garden")
+    await service.put_items({"a": "one", "b": "two"})
+    redis, replica = service.state.redis, service.state.registry.replica("shop")
+    await redis.run(redis.commands.set("vqrec:{shop}:adapter", "no hash"))
+
+    async def is_told() -> bool:
+        return "domain shop: what Redis holds" in (await service.http.get("/readyz")).text
+
+    await until(is_told)
+    await service.serve(write_tiny_adapter(store, seed=2, domain="garden"), "garden")
+    assert (await service.http.post(f"{ADAPTER}:rollback")).status_code == 409
+    await service.serve(write_tiny_adapter(store, seed=2))
+    assert service.state.registry.replica("shop").wanted.incarnation == replica.wanted.incarnation, "it was swapped"
+    assert [item_id for item_id, _ in await service.recommended(["a"])] == ["b"]
+
+
 async def test_the_same_adapter_again_mends_a_choice_that_cannot_be_read(
     service: RunningService, store: TinyStore
 ) -> None:

@@ -1,6 +1,7 @@
 """Domains in Redis: chosen, listed and deleted."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,7 +10,7 @@ import pytest
 from service.catalog.directory import AdapterChoice, DomainDirectory, WantedDomain
 from service.catalog.record import ItemRecord
 from service.catalog.repository import CatalogueRepository, ItemWrite
-from service.errors import DamagedChoiceError, RedisUnavailableError, UnknownDomainError
+from service.errors import DamagedChoiceError, RedisForbidsError, RedisUnavailableError, UnknownDomainError
 from service.metrics import Metrics
 from service.redis_client import RedisClient
 from service.redis_server import RedisServerConfig, embedded_redis
@@ -109,3 +110,66 @@ async def test_a_choice_that_was_mended_meanwhile_is_not_replaced(
     before = await redis.run(redis.commands.hgetall(key))
     assert not await directory.replace_damaged(CHOICE, damaged.value.stored)
     assert await redis.run(redis.commands.hgetall(key)) == before
+
+
+@pytest.mark.parametrize(
+    "revision", ["02", " 1", "0", "-3", "+1", "1_0", "", "9007199254740992", "9223372036854775807", "9" * 20]
+)
+async def test_a_revision_that_no_script_could_count_on_is_damage(
+    clients: tuple[InterruptedRedis, RedisClient], revision: str
+) -> None:
+    _, redis = clients
+    directory = DomainDirectory(redis)
+    await directory.enlist("shop", "b" * 64)
+    assert await directory.choose(CHOICE)
+    await redis.run(redis.commands.hset("vqrec:{shop}:adapter", "revision", revision))
+    assert await directory.list_all() == []
+    assert directory.damaged == {"shop"}
+    with pytest.raises(DamagedChoiceError) as damaged:
+        await directory.get("shop")
+    assert await directory.replace_damaged(CHOICE, damaged.value.stored)
+    assert await directory.get("shop") == CHOICE
+    assert await directory.choose(replace(CHOICE, revision=2))
+
+
+async def test_the_last_revision_that_is_read_can_be_followed(clients: tuple[InterruptedRedis, RedisClient]) -> None:
+    _, redis = clients
+    directory, last = DomainDirectory(redis), (1 << 53) - 1
+    assert await directory.choose(CHOICE)
+    await redis.run(redis.commands.hset("vqrec:{shop}:adapter", "revision", str(last)))
+    assert await directory.get("shop") == replace(CHOICE, revision=last)
+    assert await directory.choose(replace(CHOICE, revision=last + 1))
+
+
+async def test_a_choice_that_is_no_hash_is_damage_and_takes_nothing_from_others(
+    clients: tuple[InterruptedRedis, RedisClient],
+) -> None:
+    _, redis = clients
+    directory, key = DomainDirectory(redis), "vqrec:{shop}:adapter"
+    garden = replace(CHOICE, domain="garden")
+    for choice in (CHOICE, garden):
+        await directory.enlist(choice.domain, "b" * 64)
+        assert await directory.choose(choice)
+    await redis.run(redis.commands.set(key, "no hash"))
+    assert await directory.list_all() == [garden]
+    assert directory.damaged == {"shop"}
+    with pytest.raises(DamagedChoiceError) as damaged:
+        await directory.get("shop")
+    assert not await directory.replace_damaged(CHOICE, {b"revision": b"many"}), "it was a hash then"
+    assert await directory.replace_damaged(CHOICE, damaged.value.stored)
+    assert await directory.list_all() == [garden, CHOICE]
+    assert not await directory.replace_damaged(CHOICE, damaged.value.stored), "it is a hash again"
+    await redis.run(redis.commands.delete(key))
+    assert not await directory.replace_damaged(CHOICE, damaged.value.stored), "it was deleted"
+
+
+async def test_what_may_not_be_read_is_no_damage(clients: tuple[InterruptedRedis, RedisClient]) -> None:
+    _, redis = clients
+    directory = DomainDirectory(redis)
+    await directory.enlist("shop", "b" * 64)
+    assert await directory.choose(CHOICE)
+    await redis.run(redis.commands.acl_setuser("default", enabled=True, nopass=True, commands=["-hgetall"]))
+    with pytest.raises(RedisForbidsError):
+        await directory.list_all()
+    with pytest.raises(RedisForbidsError):
+        await directory.get("shop")
