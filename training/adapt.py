@@ -65,7 +65,7 @@ def adapt(
     result = fit(task, plan.fit, run.checkpoints("adapt"))
     if weights_sha256(start.network) != before:
         raise NetworkChangedError("adapting changed the network: this is a fault of vqrec, nothing was written")
-    say(f"adapting {domain}: best after epoch {result.best_epoch}, validation NDCG@10 {result.best_score:.4f}")
+    say(f"adapting {domain}: {result}")
     adapter = export_adapter(store, domain, model, start.backbone, plan)
     for stage in ("align", "adapt"):
         run.checkpoints(stage).clear()

@@ -69,6 +69,12 @@ class FitResult:
     best_epoch: int
     best_score: float
 
+    def __str__(self) -> str:
+        score = f"validation NDCG@10 {self.best_score:.4f}"
+        if self.best_epoch == 0:
+            return f"no epoch was better than the start, which is kept: {score}"
+        return f"best after epoch {self.best_epoch}, {score}"
+
 
 def fit(
     task: Task,

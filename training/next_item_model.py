@@ -135,10 +135,19 @@ class NextItemModel(nn.Module):
     def evaluate(self, domain: int, targets: Targets) -> dict[str, float]:
         """Ranking metrics of one shop over its whole catalogue."""
         shop, table = self.shops[domain], self.tables.fold(domain)
-        vectors = torch.from_numpy(table.raw(shop.codes))
-        blocks = targets.histories.recent_blocks(_USERS_PER_BLOCK, self.network.max_history)
-        users = np.concatenate([self._last_users(vectors, block) for block in blocks])
+        users = self._users_of(targets, torch.from_numpy(table.raw(shop.codes)))
         return ranking_metrics(Ranker.over(shop.codes, table, shop.training_counts).ranks(users, targets))
+
+    def _users_of(self, targets: Targets, vectors: torch.Tensor) -> npt.NDArray[np.float32]:
+        """User vectors [users, width] after each history, given item vectors [items, width]."""
+        users = np.empty((len(targets), vectors.shape[1]), dtype=np.float32)
+        # Those of like length together: most histories are short, and a block is padded to its longest.
+        order = np.argsort(targets.histories.lengths, kind="stable")
+        for start in range(0, len(order), _USERS_PER_BLOCK):
+            block = order[start : start + _USERS_PER_BLOCK]
+            recent = [targets.histories[user][-self.network.max_history :] for user in block]
+            users[block] = self._last_users(vectors, recent)
+        return users
 
     def _last_users(self, vectors: torch.Tensor, histories: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.float32]:
         items = torch.zeros(len(histories), max(len(history) for history in histories), dtype=torch.int64)

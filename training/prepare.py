@@ -77,6 +77,7 @@ def prepare(config: PrepareConfig) -> PrepareSummary:
     log = log.sort("user_id", "timestamp", maintain_order=True)
     if config.deduplicate_pairs:
         log = _deduplicated(log, ("user_id", "item_id"), DUPLICATE_PAIR, dropped)
+    before = len(log)
     log = _k_core(log, config, dropped)
     if log.is_empty():
         raise DataError(
@@ -98,7 +99,7 @@ def prepare(config: PrepareConfig) -> PrepareSummary:
         ),
         interactions=TableSummary.of(interactions_read, {**bad_rows.counts.get("interactions", {}), **dropped}),
         bad_rows=tuple(bad_rows.examples),
-        notes=tuple(bad_rows.notes),
+        notes=(*bad_rows.notes, *_notes_of_k_core(before, len(log))),
     )
     _write(config.out, item_table(kept[item_id] for item_id in sorted(kept)), log, summary)
     return summary
@@ -162,6 +163,12 @@ def _k_core(log: pl.DataFrame, config: PrepareConfig, dropped: Counter[str]) -> 
     kept = log.filter(pl.Series(k_core(users, items, config.min_user, config.min_item)))
     dropped[TOO_RARE] += len(log) - len(kept)
     return kept
+
+
+def _notes_of_k_core(before: int, kept: int) -> list[str]:
+    if 2 * kept >= before:
+        return []
+    return [f"the k-core left {kept} of {before} interactions: lower --min-user and --min-item to keep more"]
 
 
 def _listed(dropped: Mapping[str, int]) -> str:

@@ -76,7 +76,7 @@ def pretrain(
         task = contrastive_task(f"pre-training on {', '.join(datasets)}", model, config, processes, journal)
         result = fit(task, config.fit, checkpoints, processes, journal)
         journal.close()
-        say(f"{task.label}: best after epoch {result.best_epoch}, mean validation NDCG@10 {result.best_score:.4f}")
+        say(f"{task.label}: {result}")
         if not processes.is_first:
             return read_bundle(store.backbones / processes.text_from_first(None), BackboneManifest)
         base = base_of(model.eval(), config.tables)

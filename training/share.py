@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from training.errors import DataError
 from training.histories import Split, Targets
+from training.progress import say
 
 
 def share_of_users(split: Split, share: float, seed: int) -> Split:
@@ -36,6 +37,7 @@ def share_of_users(split: Split, share: float, seed: int) -> Split:
             f"none of the {drawn.sum()} users drawn has the four interactions that training and validation need: "
             "take a larger share, or adapt zero-shot"
         )
+    say(f"learning from {drawn.sum()} of {users} users, validated on {len(valid)} of them")
     return Split(train, valid, split.test)
 
 

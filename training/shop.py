@@ -124,7 +124,9 @@ def read_shop(dataset: Dataset, encoder: TextEncoder, store: ArtifactStore) -> U
     """Split the histories and encode the texts; arguments and errors as for :func:`open_shop`."""
     split = split_leave_one_out(dataset.histories)
     if len(split.valid) == 0 or not (split.train.lengths > 1).any():
-        raise DataError("no user has the four interactions that training and validation need")
+        raise DataError(
+            "no user has the four interactions that training and validation need: gather more, or use --zero-shot"
+        )
     return UncodedShop(dataset, split, encode_texts(dataset.texts, encoder, store.cache))
 
 
@@ -143,7 +145,7 @@ def train_quantizers(shops: Sequence[UncodedShop], wanted: NewQuantizer, tables:
         return [_train(_balanced_sample(vectors, wanted.seed), wanted)] * len(shops)
     if tables == "permuted":
         smallest = min(len(of_shop) for of_shop in vectors)
-        layout = _fitting(smallest, wanted.layout)
+        layout = fitting_layout(smallest, wanted.layout)
         wanted = replace(wanted, layout=layout, fingerprints=0)
     return [_train(of_shop, wanted) for of_shop in vectors]
 
@@ -151,10 +153,11 @@ def train_quantizers(shops: Sequence[UncodedShop], wanted: NewQuantizer, tables:
 def _train(vectors: npt.NDArray[np.float16], wanted: NewQuantizer) -> Quantizer:
     if len(vectors) < 2:
         raise DataError("all training histories together hold one item: a quantiser needs two to tell apart")
-    return train_quantizer(vectors, _fitting(len(vectors), wanted.layout), wanted.seed, wanted.fingerprints)
+    return train_quantizer(vectors, fitting_layout(len(vectors), wanted.layout), wanted.seed, wanted.fingerprints)
 
 
-def _fitting(num_items: int, wanted: CodeLayout) -> CodeLayout:
+def fitting_layout(num_items: int, wanted: CodeLayout) -> CodeLayout:
+    """The layout that so many items can fill; where it is not the one wished for, that is said."""
     fitting = CodeLayout.fitting(num_items, wanted)
     if fitting != wanted:
         say(

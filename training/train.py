@@ -48,7 +48,7 @@ def train(dataset: Dataset, domain: str, store: ArtifactStore, config: TrainingC
     task = one_shop_task(f"training {domain}", model, config.network.max_history, model.shared)
     checkpoints = CheckpointFolder.of_run(store.cache, "train", (dataset.fingerprint, shop.quantizer.sha256), config)
     result = fit(task, config.fit, checkpoints)
-    say(f"training {domain}: best after epoch {result.best_epoch}, validation NDCG@10 {result.best_score:.4f}")
+    say(f"training {domain}: {result}")
     model.eval()
     base = base_of(model, config.tables)
     backbone = write_backbone(store.backbones, model.network, base, encoder.bundle, config)

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bundle import Bundle
-from models.codes import CodeLayout
 from models.cpu import available_cpus
 from models.manifest import AdapterManifest
 from models.quantizer import Quantizer
@@ -21,7 +20,7 @@ from training.histories import Histories
 from training.next_item_model import new_network
 from training.progress import say
 from training.quantize import report_codes, train_quantizer
-from training.shop import NewQuantizer
+from training.shop import NewQuantizer, fitting_layout
 from training.starting_point import StartingPoint
 from training.text_encoder_export import provide_text_encoder
 from training.text_vectors import encode_texts
@@ -74,7 +73,7 @@ def _trained(wanted: Quantizer | NewQuantizer, vectors: npt.NDArray[np.float16])
     elif len(vectors) < 2:
         raise DataError("a quantiser needs at least two items to learn from")
     else:
-        layout = CodeLayout.fitting(len(vectors), wanted.layout)
+        layout = fitting_layout(len(vectors), wanted.layout)
         quantizer = train_quantizer(vectors, layout, wanted.seed, wanted.fingerprints)
     say(f"item codes: {report_codes(quantizer.encode(vectors), quantizer.layout)}")
     return quantizer

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import structlog
+
 from models.adapter import DomainAdapter
 from models.errors import ArtifactMismatchError
 from service.admin.operations import Operation, Operations
@@ -11,6 +13,8 @@ from service.catalog.reconciler import Reconciler
 from service.catalog.registry import Registry
 from service.catalog.sources import AdapterSources, check_backbone
 from service.errors import DamagedChoiceError, UnknownDomainError, VersionConflictError
+
+log = structlog.get_logger(__name__)
 
 _LOADS_AT_ONCE = 2  # of the threads for what blocks: a source may not answer for minutes
 
@@ -51,6 +55,9 @@ class AdminService:
         async with self._loading:
             adapter = await asyncio.to_thread(self._load, request)
         check_backbone(adapter, await self._directory.backbone())
+        if adapter.bundle.manifest.domain != domain:
+            made_for = adapter.bundle.manifest.domain
+            log.warning("adapter-of-another-domain", domain=domain, adapter=adapter.version, made_for=made_for)
         if request.dry_run:
             return self._plan(domain, current, adapter, damaged)
         source = await asyncio.to_thread(self._sources.canonical, request.source)

@@ -36,7 +36,7 @@ def test_two_processes_take_the_steps_of_one_and_the_first_alone_writes(shops: S
     assert done.returncode == 0, done.stderr
     (version,) = {path.name for path in together.backbones.iterdir()}
     assert sorted(done.stdout.split("\n")) == ["", f"0 of 2: {version}", f"1 of 2: {version}"]
-    assert len(re.findall("best after epoch", done.stderr)) == 1
+    assert len(re.findall("best after epoch|no epoch was better", done.stderr)) == 1
     assert [path for path in together.cache.iterdir() if path.is_dir()] == []
 
     datasets = {folder.name: shops.dataset(number) for number, folder in enumerate(shops.folders)}

@@ -96,6 +96,7 @@ def test_it_stops_when_validation_no_longer_improves_and_keeps_the_best_weights(
     scores = Scores(trained, 0.1, 0.2, 0.5, 0.4, 0.5, 0.3)
     result = fit(task(trained, scores), FitConfig(max_epochs=100, patience=3), checkpoints)
     assert result == FitResult(epochs=5, best_epoch=2, best_score=0.5)
+    assert str(result) == "best after epoch 2, validation NDCG@10 0.5000"
     assert same(weights(trained), scores.seen[2])
     assert not same(weights(trained), scores.seen[5])
 
@@ -111,7 +112,9 @@ def test_a_start_that_no_epoch_improves_on_is_kept(checkpoints: CheckpointFolder
     trained = model()
     start = weights(trained)
     scores = Scores(trained, 0.5, 0.4, 0.5)
-    assert fit(task(trained, scores), FitConfig(patience=2), checkpoints) == FitResult(2, 0, 0.5)
+    result = fit(task(trained, scores), FitConfig(patience=2), checkpoints)
+    assert result == FitResult(2, 0, 0.5)
+    assert str(result) == "no epoch was better than the start, which is kept: validation NDCG@10 0.5000"
     assert same(weights(trained), start)
 
 

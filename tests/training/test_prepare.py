@@ -121,6 +121,14 @@ def test_items_nobody_bought_stay_only_without_the_filter(tmp_path: Path) -> Non
     assert prepare(PrepareConfig(source, tmp_path / "out", min_user=1, min_item=2)).items.kept == 1
 
 
+def test_a_filter_that_leaves_less_than_half_is_noted(tmp_path: Path) -> None:
+    log = [bought("often", "a", time) for time in range(4)] + [bought(f"u{n}", "a", n) for n in range(5)]
+    source = write_shop(tmp_path / "raw", [thing("a")], log)
+    assert prepare(PrepareConfig(source, tmp_path / "all", min_user=1, min_item=1)).notes == ()
+    (note,) = prepare(PrepareConfig(source, tmp_path / "out", min_user=4, min_item=1)).notes
+    assert note == "the k-core left 4 of 9 interactions: lower --min-user and --min-item to keep more"
+
+
 def test_attributes_of_mixed_types_are_written_as_what_holds_them_all(tmp_path: Path) -> None:
     items = [
         thing("a", price=1, stock=3, sale=True, size="L", tags=["x", "y"], code=1),

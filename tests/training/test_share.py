@@ -17,9 +17,12 @@ def histories() -> Histories:
     return Histories(users, rng.integers(50, size=LENGTHS.sum()).astype(np.int32), offsets_of(LENGTHS))
 
 
-def test_those_drawn_keep_their_histories_and_the_others_leave_nothing_behind(histories: Histories) -> None:
+def test_those_drawn_keep_their_histories_and_the_others_leave_nothing_behind(
+    histories: Histories, capsys: pytest.CaptureFixture[str]
+) -> None:
     whole = split_leave_one_out(histories)
     share = share_of_users(whole, 0.25, seed=0)
+    assert capsys.readouterr().err == f"learning from 10 of 40 users, validated on {len(share.valid)} of them\n"
     assert len(share.train) == 10
     for user_id, history in zip(share.train.user_ids, share.train, strict=True):
         np.testing.assert_array_equal(history, whole.train[whole.train.user_ids.index(user_id)])

@@ -158,7 +158,7 @@ class Baseline:
             validate=lambda: ranking_metrics(target_ranks(self._scorer(), split.valid, ties))["ndcg@10"],
         )
         result = fit(task, config, at)
-        say(f"{self.label}: best after epoch {result.best_epoch}, validation NDCG@10 {result.best_score:.4f}")
+        say(f"{self.label}: {result}")
         return self._scorer()
 
     def _scorer(self) -> NetworkScorer:

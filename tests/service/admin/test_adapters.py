@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import structlog.testing
 
 from service.errors import ConfigurationError
 from tests.running_service import RunningService, make_settings, running_service, until
@@ -42,8 +43,11 @@ async def test_a_new_name_makes_a_domain(service: RunningService, store: TinySto
         "sha256": store.adapter.sha256,
         "expected_version": None,
     }
-    answer = await service.http.put("/v1/admin/domains/other-name/adapter", json=body)
+    with structlog.testing.capture_logs() as logs:
+        answer = await service.http.put("/v1/admin/domains/other-name/adapter", json=body)
     assert answer.status_code == 202
+    (said,) = [line for line in logs if line["event"] == "adapter-of-another-domain"]
+    assert (said["domain"], said["made_for"]) == ("other-name", "shop")
     assert answer.headers["location"] == f"/v1/admin/operations/{answer.json()['id']}"
     done = await service.until_finished(answer.headers["location"])
     assert (done["state"], done["progress"]) == ("succeeded", 1.0)
