@@ -64,8 +64,7 @@ class SASRec(Recipe):
     config: BaselineConfig
 
     def make(self, bench: Bench, seed: int, share: float) -> Scored:  # noqa: ARG002 - of all users alone
-        config = replace(self.config, fit=bench.fit(seed, self.config.fit))
-        at = CheckpointFolder.of_run(bench.store.cache, "sasrec", bench.dataset.fingerprint, config)
+        config, at = _checkpointed(bench, "sasrec", self.config, seed)
         return bench.by_popularity(train_sasrec(bench.split, len(bench.dataset.items), config, at))
 
 
@@ -76,9 +75,14 @@ class ProjectedTexts(Recipe):
     config: BaselineConfig
 
     def make(self, bench: Bench, seed: int, share: float) -> Scored:  # noqa: ARG002 - of all users alone
-        config = replace(self.config, fit=bench.fit(seed, self.config.fit))
-        at = CheckpointFolder.of_run(bench.store.cache, "projected-texts", bench.dataset.fingerprint, config)
+        config, at = _checkpointed(bench, "projected-texts", self.config, seed)
         return bench.by_popularity(train_text_projection(bench.split, bench.texts, config, at))
+
+
+def _checkpointed(bench: Bench, name: str, given: BaselineConfig, seed: int) -> tuple[BaselineConfig, CheckpointFolder]:
+    """A baseline's settings with this seed, and where a run of it that was cut off goes on."""
+    config = replace(given, fit=bench.fit(seed, given.fit))
+    return config, CheckpointFolder.of_run(bench.store.cache, name, bench.dataset.fingerprint, config)
 
 
 @dataclass(frozen=True)

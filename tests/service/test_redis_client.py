@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -94,11 +95,18 @@ async def test_a_redis_that_takes_no_writes_is_an_outage_however_it_says_so(clie
     assert await client.run(redis.get("text")) == b"READONLY, says the text itself"
 
 
-async def test_a_server_that_was_demoted_is_left_for_the_one_that_its_name_leads_to_now(tmp_path: Path) -> None:
-    configs = [RedisServerConfig(tmp_path / name, "everysec", 30) for name in ("one", "two")]
+@asynccontextmanager
+async def behind_a_name(folder: Path) -> AsyncIterator[tuple[Path, str]]:
+    """A name that leads to one server, and the URL of another that it may lead to later."""
+    configs = [RedisServerConfig(folder / name, "everysec", 30) for name in ("one", "two")]
     async with embedded_redis(configs[0]) as one, embedded_redis(configs[1]) as two:
-        name = tmp_path / "name"
+        name = folder / "name"
         name.symlink_to(one.removeprefix("unix://"))
+        yield name, two
+
+
+async def test_a_server_that_was_demoted_is_left_for_the_one_that_its_name_leads_to_now(tmp_path: Path) -> None:
+    async with behind_a_name(tmp_path) as (name, two):
         client = RedisClient(f"unix://{name}", 5.0, 4, Metrics())
         await client.run(client.commands.set("text", "of one"))
         reading = asyncio.create_task(client.wait(client.blocking.xread({"stream": "$"}, block=1000)))
@@ -116,10 +124,7 @@ async def test_a_server_that_was_demoted_is_left_for_the_one_that_its_name_leads
 
 
 async def test_who_only_reads_leaves_a_server_that_was_demoted_too(tmp_path: Path) -> None:
-    configs = [RedisServerConfig(tmp_path / name, "everysec", 30) for name in ("one", "two")]
-    async with embedded_redis(configs[0]) as one, embedded_redis(configs[1]) as two:
-        name = tmp_path / "name"
-        name.symlink_to(one.removeprefix("unix://"))
+    async with behind_a_name(tmp_path) as (name, two):
         client, successor = RedisClient(f"unix://{name}", 5.0, 4, Metrics()), RedisClient(two, 5.0, 4, Metrics())
         await successor.run(successor.commands.xadd("stream", {"written": "on two"}))
         reader = DomainDirectory(client)
@@ -137,10 +142,7 @@ async def test_who_only_reads_leaves_a_server_that_was_demoted_too(tmp_path: Pat
 
 
 async def test_so_it_does_though_the_connection_that_asks_leads_to_the_successor_already(tmp_path: Path) -> None:
-    configs = [RedisServerConfig(tmp_path / name, "everysec", 30) for name in ("one", "two")]
-    async with embedded_redis(configs[0]) as one, embedded_redis(configs[1]) as two:
-        name = tmp_path / "name"
-        name.symlink_to(one.removeprefix("unix://"))
+    async with behind_a_name(tmp_path) as (name, two):
         client, successor = RedisClient(f"unix://{name}", 5.0, 4, Metrics()), RedisClient(two, 5.0, 4, Metrics())
         await client.run(client.commands.set("text", "of one"))
         await successor.run(successor.commands.set("text", "of two"))
